@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/status.h"
+
+#include <array>
+#include <cstring>
+#include <span>
+
+namespace gantry {
+namespace {
+
+struct ClassText {
+  absl::StatusCode code;
+  std::string_view text;
+};
+
+// The first text of a code is the one added to a message that has none.
+constexpr std::array kClassTexts = {
+    ClassText{absl::StatusCode::kInvalidArgument, "invalid argument"},
+    ClassText{absl::StatusCode::kNotFound, "not found"},
+    ClassText{absl::StatusCode::kAlreadyExists, "already exists"},
+    ClassText{absl::StatusCode::kPermissionDenied, "permission denied"},
+    ClassText{absl::StatusCode::kResourceExhausted, "resource exhausted"},
+    ClassText{absl::StatusCode::kFailedPrecondition, "failed precondition"},
+    ClassText{absl::StatusCode::kFailedPrecondition, "conflict"},
+    ClassText{absl::StatusCode::kFailedPrecondition, "not modified"},
+    ClassText{absl::StatusCode::kAborted, "aborted"},
+    ClassText{absl::StatusCode::kOutOfRange, "out of range"},
+    ClassText{absl::StatusCode::kUnimplemented, "not implemented"},
+    ClassText{absl::StatusCode::kInternal, "internal"},
+    ClassText{absl::StatusCode::kUnavailable, "unavailable"},
+    ClassText{absl::StatusCode::kDataLoss, "data loss"},
+    ClassText{absl::StatusCode::kUnauthenticated, "unauthenticated"},
+    ClassText{absl::StatusCode::kDeadlineExceeded, "context deadline exceeded"},
+    ClassText{absl::StatusCode::kCancelled, "context canceled"},
+};
+
+}  // namespace
+
+absl::Status FromErrno(int error, std::string_view what) {
+  std::array<char, 128> buffer{};
+  const char* text = ::strerror_r(error, buffer.data(), buffer.size());
+  return {absl::ErrnoToStatusCode(error), fmt::format("{}: {}", what, text)};
+}
+
+absl::Status Annotate(const absl::Status& status, std::string_view context) {
+  if (status.ok()) return status;
+  const auto message = status.message();
+  return {status.code(),
+          fmt::format("{}: {}", context, std::string_view(message.data(), message.size()))};
+}
+
+std::string WireMessage(const absl::Status& status) {
+  const auto raw = status.message();
+  std::string message(raw.data(), raw.size());
+  std::string_view addition;
+  for (const ClassText& entry : kClassTexts) {
+    if (entry.code != status.code()) continue;
+    if (message.ends_with(entry.text)) return message;
+    if (addition.empty()) addition = entry.text;
+  }
+  if (addition.empty()) return message;
+  if (message.empty()) return std::string(addition);
+  return message + ": " + std::string(addition);
+}
+
+absl::Status Conflict(std::string_view what) { return FailedPrecondition("{}: conflict", what); }
+
+}  // namespace gantry
