@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// envInner marks the process that runs the tests; its value is the work folder that the supervisor made.
+const envInner = "GANTRY_CONFORMANCE_DIR"
+
+// supervise runs the test binary once more in mount and network namespaces of its own and returns its exit code.
+// Mounts vanish with the namespace; processes that name the work folder are looked for afterwards, so that a crash of
+// the suite leaves nothing on the host, and so that a leak makes the run fail.
+func supervise() int {
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "conformance: needs root (mounts, loop devices, containers)")
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "gtc")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := makeFileSystem(filepath.Join(dir, "disk.img")); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		return 1
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), envInner+"="+dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		return 1
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	go func() {
+		for s := range signals {
+			_ = cmd.Process.Signal(s)
+		}
+	}()
+	err = cmd.Wait()
+	code := cmd.ProcessState.ExitCode()
+	if err != nil && code <= 0 {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		code = 1
+	}
+	if left := killLeftovers(dir); len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "conformance: processes left behind:\n  "+strings.Join(left, "\n  "))
+		code = 1
+	}
+	return code
+}
+
+// makeFileSystem makes a sparse ext4 image.
+func makeFileSystem(image string) error {
+	f, err := os.Create(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(8 << 30); err != nil {
+		return err
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
+		return fmt.Errorf("mkfs.ext4: %w: %s", err, out)
+	}
+	return nil
+}
+
+// processes returns pid and command line of all processes whose command line holds text, except those in skip.
+func processes(text string, skip ...int) map[int]string {
+	found := map[int]string{}
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
+		if err != nil || !strings.Contains(string(line), text) {
+			continue
+		}
+		found[pid] = strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+	}
+	for _, pid := range skip {
+		delete(found, pid)
+	}
+	return found
+}
+
+// killLeftovers ends, by pid, every process that names dir on its command line and says which they were.
+func killLeftovers(dir string) []string {
+	var left []string
+	for round := 0; round < 20; round++ {
+		found := processes(dir)
+		if len(found) == 0 {
+			break
+		}
+		for pid, line := range found {
+			if round == 0 {
+				left = append(left, fmt.Sprintf("%d %s", pid, line))
+			}
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return left
+}
+
+// enterPrivateHost prepares the namespaces of the inner process: a private /run, loopback, and the loop file system.
+// It returns the mount point.
+func enterPrivateHost(dir string) (string, error) {
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID, "mode=755"); err != nil {
+		return "", fmt.Errorf("tmpfs on /run: %w", err)
+	}
+	if err := loopbackUp(); err != nil {
+		return "", fmt.Errorf("loopback: %w", err)
+	}
+	mnt := filepath.Join(dir, "m")
+	if err := os.Mkdir(mnt, 0o755); err != nil {
+		return "", err
+	}
+	out, err := exec.Command("mount", "-o", "loop", filepath.Join(dir, "disk.img"), mnt).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("mount the disk image: %w: %s", err, out)
+	}
+	return mnt, nil
+}
+
+// loopbackUp brings up lo in the current network namespace.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, req); err != nil {
+		return err
+	}
+	req.SetUint16(req.Uint16() | unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req)
+}
