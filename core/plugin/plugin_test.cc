@@ -24,7 +24,8 @@ using ::testing::HasSubstr;
 
 struct Store {
   Store() = default;
-  Store(std::string name, std::vector<std::string>* closed) : name(std::move(name)), closed(closed) {}
+  Store(std::string name, std::vector<std::string>* closed)
+      : name(std::move(name)), closed(closed) {}
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every table of the database and the shape of its keys ("/" here stands for the NUL between
+// components). Values are records of gantry.metadata.v1 unless said otherwise.
+//
+//   meta              name                              text: schema version, marker of a gantry
+//   root namespaces        ns                                NamespaceRecord containers ns/id
+//   ContainerRecord images            ns/name                           ImageRecord blobs ns/digest
+//   BlobRecord blob_owners       digest/ns                         empty ingests           ns/ref
+//   IngestRecord snapshots         ns/snapshotter/key                SnapshotRecord
+//   snapshot_children ns/snapshotter/parent/key         empty
+//   snapshot_backends snapshotter/backend key           ns/key
+//   snapshot_intents  snapshotter/backend key           SnapshotIntentRecord
+//   snapshot_trash    snapshotter/local id              empty; directories still to be removed
+//   leases            ns/id                             LeaseRecord
+//   lease_members     ns/lease/type/key                 empty; type as in the Leases service
+//   ("content", "snapshots/overlayfs", …) sandboxes         ns/id SandboxRecord activations ns/name
+//   ActivationRecord sequences         name                              decimal text, last number
+//   given out
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+namespace gantry::metadata {
+
+inline constexpr int kSchemaVersion = 1;
+
+enum class TableId : size_t {
+  kMeta,
+  kNamespaces,
+  kContainers,
+  kImages,
+  kBlobs,
+  kBlobOwners,
+  kIngests,
+  kSnapshots,
+  kSnapshotChildren,
+  kSnapshotBackends,
+  kSnapshotIntents,
+  kSnapshotTrash,
+  kLeases,
+  kLeaseMembers,
+  kSandboxes,
+  kActivations,
+  kSequences,
+  kCount,
+};
+
+inline constexpr std::array<const char*, static_cast<size_t>(TableId::kCount)> kTableNames = {
+    "meta",
+    "namespaces",
+    "containers",
+    "images",
+    "blobs",
+    "blob_owners",
+    "ingests",
+    "snapshots",
+    "snapshot_children",
+    "snapshot_backends",
+    "snapshot_intents",
+    "snapshot_trash",
+    "leases",
+    "lease_members",
+    "sandboxes",
+    "activations",
+    "sequences",
+};
+
+}  // namespace gantry::metadata
