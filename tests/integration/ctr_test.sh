@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The command set of an unmodified ctr (CTR=2.4 or 1.6) against the daemon under test.
+. "$(dirname "$0")/lib/harness.sh"
+label="ctr $CTR, shim $SHIM"
+cases=$(dirname "$0")/ctr
+
+image=docker.io/library/busybox:1
+image_tar=$work/busybox.tar
+remote=$registry/busybox:1
+
+set_up() {
+  "$lib/make-image" --ref $image --oci $image_tar >$work/image.digest
+  start_registry
+  "$lib/make-image" --ref $remote --push >/dev/null
+  start_daemon
+}
+prepare set_up
+mark_clean
+
+run_cases "$cases/start.sh" "$cases/images.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" \
+  "$cases/stores.sh" "$cases/daemon.sh" "$cases/end.sh"

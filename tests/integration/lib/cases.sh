@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Runs the cases of a script and reports them.
+
+case_seconds=20  # longest a case may take
+why=$work/why    # the first explanation of the running case
+case_group=0     # process group of the running case
+failures=0
+declare -A known_failures=() # case -> why the daemon under test is known to fail it
+
+# Each case is a subshell with set -e, its output kept for when it fails, its process group killed if it hangs.
+run_case() { # FUNCTION
+  local function=$1 name=${1#test_} log=$work/out/${1#test_}.log status=0 started watchdog case_pid
+  name="$label: ${name//_/ }"
+  started=$(milliseconds)
+  : >"$why"
+  set -m
+  (
+    set -eEuo pipefail
+    trap 'explain "${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+    case_group=$BASHPID
+    "$function"
+  ) >"$log" 2>&1 </dev/null &
+  case_pid=$!
+  (sleep $case_seconds; explain "still running after $case_seconds s"; kill -9 -- -$case_pid) >/dev/null 2>&1 &
+  watchdog=$!
+  set +m
+  wait $case_pid 2>/dev/null || status=$?
+  kill -9 -- -$watchdog 2>/dev/null
+  wait $watchdog 2>/dev/null
+  report "$name" "$function" $status "$log" $(($(milliseconds) - started))
+}
+
+# What the cases stand on; without it there is nothing to judge.
+prepare() { # FUNCTION
+  local log=$work/out/prepare.log status=0
+  (set -eEuo pipefail; "$1") >"$log" 2>&1 </dev/null || status=$?
+  [ $status = 0 ] && return
+  echo "not ok $label: cannot start"
+  sed 's/^/#   /' "$log"
+  exit 1
+}
+
+report() { # NAME FUNCTION STATUS LOG MILLISECONDS
+  case $3 in
+    0) echo "ok $1 ($5 ms)"; return ;;
+    77) echo "skip $1: $(cat "$why")"; return ;;
+  esac
+  if [ -n "${known_failures[$2]:-}" ]; then
+    echo "skip $1: $DAEMON is known to fail: ${known_failures[$2]}"
+    return
+  fi
+  failures=$((failures + 1))
+  echo "not ok $1: $(head -n 1 "$why")"
+  tail -n 40 "$4" | sed 's/^/#   /'
+  if [ -n "${KEEP_LOG:-}" ]; then cp "$4" "$KEEP_LOG/"; fi
+}
+
+cases_in() { sed -nE 's/^(test_[a-z0-9_]+)\(\).*/\1/p' "$@"; } # FILE...: in the order written
+
+run_cases() { # [FILE...]: the cases of these files, else of the script itself; ends the script
+  local function file
+  # shellcheck source=/dev/null
+  for file; do . "$file"; done
+  for function in $(cases_in "${@:-$0}"); do
+    if [[ $function =~ ^test_(first|last)_ || $function =~ $CASES ]]; then run_case "$function"; fi
+  done
+  if [ -n "${KEEP_LOG:-}" ]; then cp "$work"/*.log "$KEEP_LOG/" 2>/dev/null; fi
+  [ $failures = 0 ]
+  exit
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# The daemon under test, with a root, state and socket of its own, and the client that speaks to it.
+
+clients=$(client_dir containerd)
+daemon_root=$work/root
+daemon_state=/run/daemon
+socket=$daemon_state/daemon.sock
+daemon_log=$work/daemon.log
+daemon_pid_file=$work/daemon.pid
+bundles=$daemon_state/io.containerd.runtime.v2.task
+overlay=$daemon_root/io.containerd.snapshotter.v1.overlayfs/snapshots
+native=$daemon_root/io.containerd.snapshotter.v1.native/snapshots
+blobs=$daemon_root/io.containerd.content.v1.content/blobs/sha256
+ingests=$daemon_root/io.containerd.content.v1.content/ingest
+
+case $DAEMON in
+  gantryd) daemon_binary=$repo/build/$PRESET/bin/gantryd ;;
+  containerd) daemon_binary=$clients/containerd ;;
+  containerd-1.6) daemon_binary=/usr/bin/containerd ;;
+  *) echo "not ok $suite: no such DAEMON: $DAEMON"; exit 1 ;;
+esac
+case $CTR in
+  2.4) ctr_binary=$clients/ctr ;;
+  1.6) ctr_binary=/usr/bin/ctr ;;
+  *) echo "not ok $suite: no such CTR: $CTR"; exit 1 ;;
+esac
+case $SHIM in
+  2.4) shim_binary=$clients/containerd-shim-runc-v2 ;;
+  debian) shim_binary=/usr/bin/containerd-shim-runc-v2 ;;
+  *) echo "not ok $suite: no such SHIM: $SHIM"; exit 1 ;;
+esac
+for binary in "$daemon_binary" "$ctr_binary" "$shim_binary"; do
+  if [ ! -x "$binary" ]; then echo "not ok $suite: $binary is not there"; exit 1; fi
+done
+
+ctr() { "$ctr_binary" -a $socket -n "$ns" "$@"; }
+local_flag=() # for what would go through the Transfer service
+if [ "$CTR" = 2.4 ]; then local_flag=(--local); fi
+
+daemon_pid() { cat $daemon_pid_file; }
+
+write_daemon_config() {
+  cat >$work/config.toml <<TOML
+version = $([ "$DAEMON" = containerd-1.6 ] && echo 2 || echo 3)
+root = "$daemon_root"
+state = "$daemon_state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
+[grpc]
+  address = "$socket"
+[debug]
+  level = "debug"
+TOML
+}
+
+# launch_daemon starts it without waiting; the shim and nothing else is put before PATH.
+launch_daemon() {
+  mkdir -p $work/path
+  ln -sfn "$shim_binary" $work/path/containerd-shim-runc-v2
+  [ -e $work/config.toml ] || write_daemon_config
+  env PATH="$work/path:$PATH" ASAN_OPTIONS=log_path=$work/sanitizer UBSAN_OPTIONS=log_path=$work/sanitizer:print_stacktrace=1 \
+    TSAN_OPTIONS="log_path=$work/sanitizer suppressions=$repo/hack/tsan.supp" \
+    "$daemon_binary" --config $work/config.toml >>$daemon_log 2>&1 </dev/null &
+  echo $! >$daemon_pid_file
+  disown
+}
+
+daemon_serves() { ctr version; }
+
+start_daemon() {
+  launch_daemon
+  within 15 daemon_serves || { tail -n 20 $daemon_log >&2; return 1; }
+}
+
+gone() { [ ! -e "/proc/$1" ]; } # PID
+
+# stop_daemon asks it to end, and expects exit within ten seconds; tasks go on.
+stop_daemon() {
+  local pid
+  pid=$(daemon_pid)
+  kill -TERM "$pid"
+  within 10 gone "$pid"
+}
+
+kill_daemon() {
+  local pid
+  pid=$(daemon_pid)
+  kill -KILL "$pid"
+  within 5 gone "$pid"
+}
+
+daemon_fds() { find "/proc/$(daemon_pid)/fd" -mindepth 1 2>/dev/null | wc -l; }
+
+sanitizer_reports() { find $work -maxdepth 1 -name 'sanitizer.*' -exec cat {} +; }
+
+# cgroup_value CONTROLLER V1-FILE V2-FILE ID [PARENT]: of a container, whichever cgroup version the machine has.
+cgroup_value() {
+  local parent=${5:-$ns}
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then cat "/sys/fs/cgroup/$parent/$4/$3"; else cat "/sys/fs/cgroup/$1/$parent/$4/$2"; fi
+}
+
+task_is() { [ "$(ctr tasks ls | awk -v id="$1" '$1 == id {print $3}')" = "$2" ]; } # ID STATUS
+
+remove_container() { # ID: whatever its state
+  ctr tasks rm -f "$1" >/dev/null 2>&1 || true # tells the task's exit status by its own
+  ctr containers rm "$1"
+}
