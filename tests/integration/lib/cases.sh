@@ -4,7 +4,7 @@
 
 case_seconds=20  # longest a case may take
 why=$work/why    # the first explanation of the running case
-case_group=0     # process group of the running case
+case_group=none  # process group of the running case
 failures=0
 declare -A known_failures=() # case -> why the daemon under test is known to fail it
 
