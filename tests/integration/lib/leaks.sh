@@ -6,9 +6,9 @@ below() { find "$@" 2>/dev/null; }
 
 mounts_now() { cut -d ' ' -f 5 /proc/self/mountinfo | sort; }
 
-# Of this PID namespace, without the running case, its watchdog and the script itself.
+# Of this PID namespace, without the daemon, the running case, its watchdog and the script itself.
 processes_now() {
-  ps -eo pgid=,pid=,args= | awk -v group=$case_group '$1 != group {$1 = ""; print}' |
+  ps -eo pgid=,pid=,args= | awk -v group=$case_group -v daemon="$(daemon_pid)" '$1 != group && $2 != daemon {$1 = ""; print}' |
     grep -v -F -e "$0" -e "sleep $case_seconds" | sort
 }
 
@@ -22,7 +22,7 @@ leftovers() {
   mounts_now | comm -13 $work/mounts.before - | sed 's/^/mount: /'
   processes_now | comm -13 $work/processes.before - | sed 's/^/process: /'
   below /sys/fs/cgroup -mindepth 3 -type d -path "*/$ns*/*" | sed 's/^/cgroup: /'
-  below /run/netns /run/docker/netns -mindepth 1 | sed 's/^/netns: /'
+  below /run/netns -mindepth 1 | sed 's/^/netns: /'
   below $bundles $daemon_root/io.containerd.runtime.v2.task -mindepth 2 -maxdepth 2 | sed 's/^/bundle: /'
   below /run/containerd/runc /run/runc -mindepth 2 -maxdepth 2 | sed 's/^/runtime state: /'
   below /run/containerd/fifo /run/containerd/s $daemon_state/s -mindepth 1 | sed 's/^/socket or fifo: /'
