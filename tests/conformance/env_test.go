@@ -252,3 +252,11 @@ func names(t testing.TB, dir string) []string {
 }
 
 func (d *daemon) pluginDir(name string) string { return filepath.Join(d.root, name) }
+
+// shortened is ctx with a nearer deadline.
+func shortened(t testing.TB, ctx context.Context, limit time.Duration) context.Context {
+	t.Helper()
+	short, cancel := context.WithTimeout(ctx, scaled(limit))
+	t.Cleanup(cancel)
+	return short
+}
