@@ -163,15 +163,6 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// get is must for calls inside an environment.
-func get[T any](e *env, value T, err error) T {
-	e.t.Helper()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return value
-}
-
 // wantCode checks the status code of a raw call, and that its message holds every text.
 func wantCode(t testing.TB, err error, code codes.Code, texts ...string) {
 	t.Helper()

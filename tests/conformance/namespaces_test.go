@@ -172,3 +172,11 @@ func TestNamespaceCalledVersion(t *testing.T) {
 	equal(t, "label", e.namespaceLabels("version")["k"], "v")
 	ok(t, e.deleteNamespace("version"))
 }
+
+// setNamespaceLabel changes one label of e's namespace.
+func (e *env) setNamespaceLabel(key, value string) error {
+	_, err := e.namespaces().Update(e.ctx, &namespacesapi.UpdateNamespaceRequest{
+		Namespace:  &namespacesapi.Namespace{Name: e.ns, Labels: map[string]string{key: value}},
+		UpdateMask: mask("labels." + key)})
+	return err
+}

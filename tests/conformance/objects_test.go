@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
@@ -209,4 +210,35 @@ func anyMap(key string, value *anypb.Any) map[string]*anypb.Any {
 type anyValue interface {
 	GetTypeUrl() string
 	GetValue() []byte
+}
+
+// snapshotDir is the folder of an active or committed overlayfs snapshot, as its mounts tell it.
+func (e *env) snapshotDir(key string) string {
+	e.t.Helper()
+	info, err := e.stat(key)
+	ok(e.t, err)
+	if info.Kind == snapshotsapi.Kind_ACTIVE {
+		answer, err := e.snapshots().Mounts(e.ctx, &snapshotsapi.MountsRequest{Snapshotter: overlayfs, Key: key})
+		ok(e.t, err)
+		return filepath.Dir(layerOf(answer.Mounts))
+	}
+	probe := "probe " + key
+	mounts := e.view(probe, key)
+	ok(e.t, e.removeSnapshot(probe))
+	return filepath.Dir(layerOf(mounts))
+}
+
+// layerOf is the topmost layer folder of an overlayfs mount list.
+func layerOf(mounts []*types.Mount) string {
+	if mounts[0].Type == "bind" {
+		return mounts[0].Source
+	}
+	for _, prefix := range []string{"upperdir=", "lowerdir="} {
+		for _, option := range mounts[0].Options {
+			if dirs, found := strings.CutPrefix(option, prefix); found {
+				return strings.Split(dirs, ":")[0]
+			}
+		}
+	}
+	return ""
 }
