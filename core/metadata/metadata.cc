@@ -21,6 +21,8 @@ absl::StatusOr<uint64_t> ParseNumber(std::string_view what, std::string_view tex
 
 db::Table WriteTxn::table(TableId id) const { return metadata_.table(id); }
 absl::Time WriteTxn::now() const { return metadata_.clock().Now(); }
+View WriteTxn::view() const { return {txn_, metadata_.tables_}; }
+View ReadTxn::view() const { return {txn_, metadata_.tables_}; }
 db::Table ReadTxn::table(TableId id) const { return metadata_.table(id); }
 
 void WriteTxn::Touch(Node node) {
@@ -88,7 +90,8 @@ void Metadata::Finish(WriteTxn& txn) {
 }
 
 absl::Status Metadata::BeginBarrier(const Context& ctx) {
-  return Write(ctx, [this](WriteTxn&) {
+  return Write(ctx, [this](WriteTxn& txn) {
+    txn.MarkByCollector();
     barrier_.clear();
     barrier_active_ = true;
     return absl::OkStatus();
@@ -98,7 +101,8 @@ absl::Status Metadata::BeginBarrier(const Context& ctx) {
 std::vector<Node> Metadata::DrainBarrier(const WriteTxn&) { return std::exchange(barrier_, {}); }
 
 absl::Status Metadata::EndBarrier(const Context& ctx) {
-  return Write(ctx, [this](WriteTxn&) {
+  return Write(ctx, [this](WriteTxn& txn) {
+    txn.MarkByCollector();
     barrier_active_ = false;
     barrier_ = {};
     return absl::OkStatus();

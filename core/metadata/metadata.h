@@ -29,6 +29,18 @@ struct Mutation {
   bool dirty = false;          // something removable was deleted, or lost what kept it
   bool dirty_content = false;  // the content store may hold blobs that nobody owns
   std::vector<std::string> dirty_snapshotters;
+  bool by_collector = false;  // no reason for another collection
+};
+
+// Either kind of transaction, for code that only reads.
+struct View {
+  const db::Txn& txn;
+  const std::vector<db::Table>& tables;
+
+  db::Table table(TableId id) const { return tables[static_cast<size_t>(id)]; }
+  absl::StatusOr<std::optional<std::string_view>> Get(TableId id, std::string_view key) const {
+    return txn.Get(table(id), key);
+  }
 };
 
 // A write transaction that keeps the collector informed. Every store reaches objects through it: a
@@ -41,6 +53,7 @@ class WriteTxn {
   WriteTxn(db::WriteTxn& txn, Metadata& metadata) : txn_(txn), metadata_(metadata) {}
 
   db::WriteTxn& raw() { return txn_; }
+  View view() const;
   db::Table table(TableId id) const;
   absl::Time now() const;
 
@@ -70,6 +83,9 @@ class WriteTxn {
     mutation_.dirty_snapshotters.emplace_back(name);
   }
 
+  // This write is the collector's own.
+  void MarkByCollector() { mutation_.by_collector = true; }
+
   // Namespaces come into being with their first object.
   absl::Status EnsureNamespace(std::string_view ns);
 
@@ -91,6 +107,7 @@ class ReadTxn {
   ReadTxn(db::ReadTxn txn, const Metadata& metadata) : txn_(std::move(txn)), metadata_(metadata) {}
 
   const db::Txn& raw() const { return txn_; }
+  View view() const;
   db::Table table(TableId id) const;
   absl::StatusOr<std::optional<std::string_view>> Get(TableId id, std::string_view key) const {
     return txn_.Get(table(id), key);
@@ -150,6 +167,7 @@ class Metadata {
 
  private:
   friend class WriteTxn;
+  friend class ReadTxn;
   Metadata(Options options, const base::Clock& clock)
       : options_(std::move(options)), clock_(clock) {}
 

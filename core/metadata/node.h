@@ -13,7 +13,7 @@
 
 namespace gantry::metadata {
 
-// Numbers are containerd's.
+// Numbers are containerd's, but for the sandbox, which is no node there.
 enum class NodeType {
   kContent = 1,
   kSnapshot = 2,
@@ -22,7 +22,8 @@ enum class NodeType {
   kLease = 6,
   kIngest = 7,
   kStream = 9,
-  kMount = 10
+  kMount = 10,
+  kSandbox = 30,
 };
 
 // One object. The key is the object's own within its namespace: a digest, a name, an id, a ref; for

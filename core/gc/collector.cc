@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/gc/collector.h"
+
+#include <algorithm>
+#include <span>
+#include <thread>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/time/clock.h"
+#include "core/gc/marker.h"
+#include "core/log/log.h"
+#include "core/metadata/lease_link.h"
+
+namespace gantry::gc {
+namespace {
+
+// Records removed in one transaction: few enough that other writers hardly notice.
+constexpr size_t kSweepBatch = 500;
+
+}  // namespace
+
+Collector::Collector(metadata::Metadata& metadata, std::vector<Resource*> resources,
+                     std::map<std::string, Backend*> backends)
+    : metadata_(metadata), resources_(std::move(resources)), backends_(std::move(backends)) {
+  // A daemon that was killed may have left bytes behind anywhere.
+  for (const auto& [name, backend] : backends_) dirty_.insert(name);
+}
+
+void Collector::NoteMutation(const metadata::Mutation& mutation) {
+  if (!mutation.dirty_content && mutation.dirty_snapshotters.empty()) return;
+  base::MutexLock lock(mutex_);
+  if (mutation.dirty_content) dirty_.emplace(metadata::kContentResource);
+  for (const std::string& name : mutation.dirty_snapshotters)
+    dirty_.insert(metadata::SnapshotResource(name));
+}
+
+absl::StatusOr<Collector::Result> Collector::Collect(const Context& ctx) {
+  RETURN_IF_ERROR(metadata_.BeginBarrier(ctx));
+  // The barrier must come down even if the caller is gone.
+  absl::Cleanup end_barrier = [this] {
+    if (const absl::Status ended = metadata_.EndBarrier({}); !ended.ok()) {
+      log::Warn("cannot end the collector's barrier", {{"error", ended}});
+    }
+  };
+  Marker marker(resources_, metadata_.clock().Now());
+  RETURN_IF_ERROR(Annotate(Mark(marker), "mark"));
+  Result result;
+  ASSIGN_OR_RETURN(const std::vector<Node> removed, Sweep(ctx, marker, &result.lock_time));
+  std::move(end_barrier).Invoke();
+
+  result.removed = removed.size();
+  result.next_expiry = marker.next_expiry();
+  Announce(removed);
+  CleanUp(ctx);
+  return result;
+}
+
+absl::Status Collector::Mark(Marker& marker) {
+  ASSIGN_OR_RETURN(const metadata::ReadTxn txn, metadata_.Read());
+  return marker.Scan(txn.view());
+}
+
+absl::Status Collector::MarkTouched(metadata::WriteTxn& txn, Marker& marker) {
+  for (const Node& node : metadata_.DrainBarrier(txn))
+    RETURN_IF_ERROR(marker.Refresh(txn.view(), node));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Node>> Collector::Sweep(const Context& ctx, Marker& marker,
+                                                   absl::Duration* lock_time) {
+  std::vector<Node> removed;
+  const std::vector<Node> candidates = marker.Unmarked();
+  for (std::span<const Node> left = candidates; !left.empty();) {
+    const std::span<const Node> batch = left.first(std::min(left.size(), kSweepBatch));
+    left = left.subspan(batch.size());
+    std::vector<Node> gone;
+    RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+      const absl::Time start = absl::Now();
+      txn.MarkByCollector();
+      RETURN_IF_ERROR(MarkTouched(txn, marker));
+      for (const Node& node : batch) {
+        if (marker.IsMarked(node)) continue;
+        RETURN_IF_ERROR(SweepOne(txn, node));
+        gone.push_back(node);
+      }
+      *lock_time += absl::Now() - start;
+      return absl::OkStatus();
+    }));
+    removed.insert(removed.end(), std::make_move_iterator(gone.begin()),
+                   std::make_move_iterator(gone.end()));
+  }
+  return removed;
+}
+
+absl::Status Collector::SweepOne(metadata::WriteTxn& txn, const Node& node) {
+  for (Resource* resource : resources_) {
+    if (resource->type() == node.type) return resource->Sweep(txn, node);
+  }
+  return absl::OkStatus();
+}
+
+void Collector::Announce(const std::vector<Node>& removed) {
+  for (Resource* resource : resources_) {
+    std::vector<Node> own;
+    std::ranges::copy_if(removed, std::back_inserter(own),
+                         [&](const Node& node) { return node.type == resource->type(); });
+    if (!own.empty()) resource->Swept(own);
+  }
+}
+
+void Collector::CleanUp(const Context& ctx) {
+  std::set<std::string> dirty;
+  {
+    base::MutexLock lock(mutex_);
+    dirty.swap(dirty_);
+  }
+  std::vector<std::jthread> running;
+  for (const std::string& name : dirty) {
+    const auto backend = backends_.find(name);
+    if (backend == backends_.end()) continue;
+    running.emplace_back([this, &ctx, &name, backend = backend->second] {
+      const absl::Status status = backend->CleanUp(ctx);
+      if (status.ok()) return;
+      log::Warn("clean-up after collection failed", {{"store", name}, {"error", status}});
+      base::MutexLock lock(mutex_);
+      dirty_.insert(name);  // Tried again by the next run.
+    });
+  }
+}
+
+}  // namespace gantry::gc
