@@ -288,3 +288,8 @@ func emptyStore(ctx context.Context, store content.Store) error {
 		return nil
 	})
 }
+
+// infoOf is an Info with one label.
+func infoOf(dgst, key, value string) content.Info {
+	return content.Info{Digest: digest.Digest(dgst), Labels: map[string]string{key: value}}
+}

@@ -13,6 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
+// ownEnv is an environment on a daemon of the test's own. Upstream closes a stream that is registered while a collection
+// marks, and the shared daemon collects all the time.
+func ownEnv(t *testing.T) *env {
+	t.Helper()
+	t.Parallel()
+	return startDaemon(t, daemonOptions{name: "own"}).env(t)
+}
+
 // openStream sends one message and waits for the answer.
 func (e *env) openStream(first *anypb.Any) (streamingapi.Streaming_StreamClient, context.CancelFunc, *anypb.Any, error) {
 	e.t.Helper()
@@ -26,7 +34,7 @@ func (e *env) openStream(first *anypb.Any) (streamingapi.Streaming_StreamClient,
 }
 
 func TestL167_StreamHandshake(t *testing.T) {
-	e := newEnv(t)
+	e := ownEnv(t)
 	_, cancel, ack, err := e.openStream(streamInit("one"))
 	ok(t, err)
 	equal(t, "acknowledgement", ack.TypeUrl, "google.protobuf.Empty")
@@ -41,7 +49,7 @@ func TestL167_StreamHandshake(t *testing.T) {
 
 func TestL167_StreamIDIsFreed(t *testing.T) {
 	gantryOnly(t, "the id of a stream whose client left stays taken")
-	e := newEnv(t)
+	e := ownEnv(t)
 	_, cancel, _, err := e.openStream(streamInit("one"))
 	ok(t, err)
 	cancel()
@@ -54,7 +62,7 @@ func TestL167_StreamIDIsFreed(t *testing.T) {
 
 func TestL167_StreamErrors(t *testing.T) {
 	gantryOnly(t, "errors of Stream are not mapped")
-	e := newEnv(t)
+	e := ownEnv(t)
 	_, _, _, err := e.openStream(streamInit("one"))
 	ok(t, err)
 	_, _, _, err = e.openStream(streamInit("one"))
@@ -67,7 +75,7 @@ func TestL167_StreamErrors(t *testing.T) {
 }
 
 func TestL167_StreamWrongFirstMessage(t *testing.T) {
-	e := newEnv(t)
+	e := ownEnv(t)
 	if _, _, _, err := e.openStream(anyOf("google.protobuf.Empty", "")); err == nil {
 		t.Error("a stream without StreamInit was accepted")
 	}
@@ -76,7 +84,7 @@ func TestL167_StreamWrongFirstMessage(t *testing.T) {
 // TestL168_StreamVisibleAtAck uses the one thing that any daemon tells about its streams: a second one of the same id is
 // refused. It must be so as soon as the acknowledgement is there.
 func TestL168_StreamVisibleAtAck(t *testing.T) {
-	e := newEnv(t)
+	e := ownEnv(t)
 	for i := range 50 {
 		id := fmt.Sprintf("id%d", i)
 		_, cancel, _, err := e.openStream(streamInit(id))
@@ -89,7 +97,7 @@ func TestL168_StreamVisibleAtAck(t *testing.T) {
 }
 
 func TestL169_StreamEndsWithLease(t *testing.T) {
-	e := newEnv(t)
+	e := ownEnv(t)
 	lease := e.lease("", nil)
 	leased, _, _, err := e.leased(lease).openStream(streamInit("leased"))
 	ok(t, err)
