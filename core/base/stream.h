@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +38,18 @@ class Writer {
   virtual absl::Status Write(std::string_view bytes) = 0;
 };
 
+// A source that hands out its own memory, for stages that must not copy.
+//
+// Threads: one at a time. An error is final.
+class BlockReader {
+ public:
+  virtual ~BlockReader() = default;
+
+  // The next bytes, at least one; empty at the end of the stream alone. The view is good until the
+  // next call.
+  virtual absl::StatusOr<std::string_view> NextBlock() = 0;
+};
+
 // Reads bytes that somebody else keeps alive.
 class ViewReader final : public Reader {
  public:
@@ -51,6 +64,23 @@ class ViewReader final : public Reader {
 
  private:
   std::string_view rest_;
+};
+
+// Cuts a Reader, which outlives it, into blocks.
+class BufferedBlockReader final : public BlockReader {
+ public:
+  explicit BufferedBlockReader(Reader& source, size_t block_bytes = size_t{1} << 18)
+      : source_(source), buffer_(block_bytes, '\0') {}
+
+  absl::StatusOr<std::string_view> NextBlock() override {
+    absl::StatusOr<size_t> count = source_.Read(buffer_);
+    if (!count.ok()) return std::move(count).status();
+    return std::string_view(buffer_).substr(0, *count);
+  }
+
+ private:
+  Reader& source_;
+  std::string buffer_;
 };
 
 // Collects what is written.
