@@ -29,7 +29,10 @@ run_case() { # FUNCTION
   kill -9 -- -$watchdog 2>/dev/null
   wait $watchdog 2>/dev/null
   report "$name" "$function" $status "$log" $(($(milliseconds) - started))
+  case $status in 0 | 77) ;; *) after_failure >>"$work/after_failure.log" 2>&1 ;; esac
 }
+
+after_failure() { :; } # a script whose cases wreck each other's ground defines its own
 
 # What the cases stand on; without it there is nothing to judge.
 prepare() { # FUNCTION
@@ -46,14 +49,14 @@ report() { # NAME FUNCTION STATUS LOG MILLISECONDS
     0) echo "ok $1 ($5 ms)"; return ;;
     77) echo "skip $1: $(cat "$why")"; return ;;
   esac
+  [ -z "${KEEP_LOG:-}" ] || cp "$4" "$KEEP_LOG/"
   if [ -n "${known_failures[$2]:-}" ]; then
-    echo "skip $1: $DAEMON is known to fail: ${known_failures[$2]}"
+    echo "skip $1: $DAEMON is known to fail: ${known_failures[$2]} ($(head -n 1 "$why"))"
     return
   fi
   failures=$((failures + 1))
   echo "not ok $1: $(head -n 1 "$why")"
   tail -n 40 "$4" | sed 's/^/#   /'
-  if [ -n "${KEEP_LOG:-}" ]; then cp "$4" "$KEEP_LOG/"; fi
 }
 
 cases_in() { sed -nE 's/^(test_[a-z0-9_]+)\(\).*/\1/p' "$@"; } # FILE...: in the order written
