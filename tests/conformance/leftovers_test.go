@@ -2,5 +2,41 @@
 
 package conformance
 
-// leftCgroups removes the cgroups of this run and names those that still hold a process.
-func leftCgroups() []string { return nil }
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// leftCgroups removes the cgroups of this run. Those of a namespace are ours; a container's is a leak, and is named.
+func leftCgroups() []string {
+	var problems []string
+	for _, top := range cgroupFolders() {
+		depth := strings.Count(top, "/")
+		var folders []string
+		_ = filepath.WalkDir(top, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				folders = append(folders, path)
+			}
+			return nil
+		})
+		slices.Reverse(folders)
+		for _, folder := range folders {
+			if strings.Count(folder, "/") > depth+1 {
+				problems = append(problems, "cgroup left behind: "+folder)
+			}
+			_ = os.Remove(folder)
+		}
+	}
+	return problems
+}
+
+// cgroupFolders are the folders of cgroupRoot in all hierarchies.
+func cgroupFolders() []string {
+	found, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupRoot)
+	if unified := "/sys/fs/cgroup" + cgroupRoot; exists(unified) {
+		found = append(found, unified)
+	}
+	return found
+}
