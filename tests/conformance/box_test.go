@@ -16,6 +16,7 @@ import (
 	"time"
 
 	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/api/types"
 	taskapi "github.com/containerd/containerd/api/types/task"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/mount"
@@ -271,3 +272,5 @@ func (b *box) cgroup(controller, file string) string {
 	}
 	return filepath.Join(base, cgroupRoot, b.e.ns, b.id, file)
 }
+
+func mountsOf(mounts []mount.Mount) []*types.Mount { return mount.ToProto(mounts) }

@@ -174,7 +174,7 @@ func TestS069_S070_Delete(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 
 	// A created task that never ran can be deleted.
-	created := e.create(boxOptions{args: []string{"true"}})
+	created := e.create(boxOptions{args: []string{"true"}, io: cio.NullIO})
 	_, err = e.tasks().Delete(e.ctx, &tasksapi.DeleteTaskRequest{ContainerID: created.id})
 	ok(t, err)
 	equal(t, "cgroup", exists(created.cgroup("memory", "")), false)
