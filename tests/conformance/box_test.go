@@ -231,10 +231,32 @@ func (b *box) status(execID string) taskapi.Status {
 
 // cleanup removes whatever is left of the box, on a daemon that may have been restarted.
 func (b *box) cleanup() {
+	b.cleanupTask()
+	if b.task != nil && b.task.IO() != nil {
+		b.task.IO().Cancel()
+		_ = b.task.IO().Close()
+	}
 	if !b.e.running() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(namespaces.WithNamespace(context.Background(), b.e.ns), scaled(20*time.Second))
+	ctx, cancel := b.lateContext()
+	defer cancel()
+	if err := b.container.Delete(ctx); err != nil && !errdefs.IsNotFound(err) {
+		b.e.t.Errorf("container %s cannot be deleted: %v", b.id, err)
+	}
+}
+
+// lateContext outlives the test's own context.
+func (b *box) lateContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(namespaces.WithNamespace(context.Background(), b.e.ns), scaled(20*time.Second))
+}
+
+// cleanupTask kills and deletes the task until the daemon knows it no more.
+func (b *box) cleanupTask() {
+	if !b.e.running() {
+		return
+	}
+	ctx, cancel := b.lateContext()
 	defer cancel()
 	tasks := b.e.tasks()
 	for {
@@ -242,20 +264,13 @@ func (b *box) cleanup() {
 		_, _ = tasks.Kill(ctx, &tasksapi.KillRequest{ContainerID: b.id, Signal: uint32(syscall.SIGKILL), All: true})
 		_, err := tasks.Delete(ctx, &tasksapi.DeleteTaskRequest{ContainerID: b.id})
 		if status.Code(err) == codes.NotFound {
-			break
+			return
 		}
 		if ctx.Err() != nil {
 			b.e.t.Errorf("task %s cannot be deleted: %v", b.id, err)
-			break
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
-	}
-	if b.task != nil && b.task.IO() != nil {
-		b.task.IO().Cancel()
-		_ = b.task.IO().Close()
-	}
-	if err := b.container.Delete(ctx); err != nil && !errdefs.IsNotFound(err) {
-		b.e.t.Errorf("container %s cannot be deleted: %v", b.id, err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"conformance/internal/fakeshim"
 	"conformance/internal/proxy"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -39,10 +40,16 @@ var (
 	common *daemon // the daemon with the default configuration that most tests share
 )
 
+// fakeShimName as the name of this binary turns it into cmd/fakeshim.
+const fakeShimName = "containerd-shim-fake-v1"
+
 // roleProxysnap as the first argument turns this binary into cmd/proxysnap.
 const roleProxysnap = "proxysnap"
 
 func TestMain(m *testing.M) {
+	if strings.HasPrefix(filepath.Base(os.Args[0]), fakeShimName) {
+		os.Exit(fakeshim.Main(os.Args[1:]))
+	}
 	if len(os.Args) > 1 && os.Args[1] == roleProxysnap {
 		os.Exit(proxy.Main(os.Args[2:]))
 	}

@@ -299,7 +299,7 @@ func TestS106_IOSchemes(t *testing.T) {
 	create := func(stdout string) (*box, error) {
 		b := e.newContainer(boxOptions{args: sh("echo out; echo err >&2")})
 		_, err := e.tasks().Create(e.ctx, &tasksapi.CreateTaskRequest{
-			ContainerID: b.id, Rootfs: mountsOf(e.overlayRoot()), Stdout: stdout})
+			ContainerID: b.id, Rootfs: mountsOf(e.overlayRoot()), Stdout: stdout, Stderr: stdout})
 		return b, err
 	}
 	if _, err := create("nonsense:///x"); err == nil || !strings.Contains(err.Error(), "nonsense") {
