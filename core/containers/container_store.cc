@@ -6,6 +6,8 @@
 #include "core/base/identifiers.h"
 #include "core/containers/container_record.h"
 #include "core/db/key.h"
+#include "core/metadata/record.h"
+#include "proto/events/container.pb.h"
 
 namespace gantry::containers {
 namespace {
@@ -116,42 +118,62 @@ absl::StatusOr<std::vector<Container>> ContainerStore::List(const Context& ctx,
 absl::StatusOr<Container> ContainerStore::Create(const Context& ctx, Container container) {
   RETURN_IF_ERROR(Validate(container));
   DropEmptyLabels(container.labels);
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Container> {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known,
                      txn.Has(TableId::kContainers, db::JoinKey({ctx.ns, container.id})));
     if (known) return AlreadyExists("container {:?}", container.id);
     container.created_at = container.updated_at = txn.now();
     RETURN_IF_ERROR(txn.EnsureNamespace(ctx.ns));
-    RETURN_IF_ERROR(Store(txn, ctx, container));
-    return container;
-  });
+    return Store(txn, ctx, container);
+  }));
+  containerd::events::ContainerCreate event;
+  event.set_id(container.id);
+  event.set_image(container.image);
+  event.mutable_runtime()->set_name(container.runtime_name);
+  if (container.runtime_options)
+    *event.mutable_runtime()->mutable_options() = *container.runtime_options;
+  RETURN_IF_ERROR(events_.Publish(ctx, "/containers/create", event));
+  return container;
 }
 
 absl::StatusOr<Container> ContainerStore::Update(const Context& ctx, const Container& container,
                                                  const metadata::FieldMask& mask) {
   if (container.id.empty()) return InvalidArgument("container id must be specified");
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Container> {
-    ASSIGN_OR_RETURN(const auto record,
-                     txn.Get(TableId::kContainers, db::JoinKey({ctx.ns, container.id})));
-    if (!record) return NotFound("container {:?}", container.id);
-    ASSIGN_OR_RETURN(Container updated, DecodeContainer(container.id, *record));
-    const absl::Time before = updated.updated_at;
-    RETURN_IF_ERROR(Apply(mask, container, updated));
-    // Clients order changes by this time, so it grows even where the clock stands still.
-    updated.updated_at = std::max(txn.now(), before + absl::Nanoseconds(1));
-    RETURN_IF_ERROR(Store(txn, ctx, updated));
-    txn.MarkDirty();
-    return updated;
-  });
+  ASSIGN_OR_RETURN(Container result,
+                   metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Container> {
+                     ASSIGN_OR_RETURN(
+                         const auto record,
+                         txn.Get(TableId::kContainers, db::JoinKey({ctx.ns, container.id})));
+                     if (!record) return NotFound("container {:?}", container.id);
+                     ASSIGN_OR_RETURN(Container updated, DecodeContainer(container.id, *record));
+                     const absl::Time before = updated.updated_at;
+                     RETURN_IF_ERROR(Apply(mask, container, updated));
+                     // Clients order changes by this time, so it grows even where the clock stands
+                     // still.
+                     updated.updated_at = std::max(txn.now(), before + absl::Nanoseconds(1));
+                     RETURN_IF_ERROR(Store(txn, ctx, updated));
+                     txn.MarkDirty();
+                     return updated;
+                   }));
+  containerd::events::ContainerUpdate event;
+  event.set_id(result.id);
+  event.set_image(result.image);
+  metadata::ToProto(result.labels, event.mutable_labels());
+  event.set_snapshot_key(result.snapshot_key);
+  RETURN_IF_ERROR(events_.Publish(ctx, "/containers/update", event));
+  return result;
 }
 
 absl::Status ContainerStore::Delete(const Context& ctx, std::string_view id) {
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known, txn.Delete(TableId::kContainers, db::JoinKey({ctx.ns, id})));
     if (!known) return NotFound("container {:?}", id);
     txn.MarkDirty();
     return absl::OkStatus();
-  });
+  }));
+  containerd::events::ContainerDelete event;
+  event.set_id(std::string(id));
+  return events_.Publish(ctx, "/containers/delete", event);
 }
 
 }  // namespace gantry::containers

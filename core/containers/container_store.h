@@ -14,6 +14,7 @@
 #include "core/base/context.h"
 #include "core/base/labels.h"
 #include "core/base/status.h"
+#include "core/events/publisher.h"
 #include "core/metadata/field_mask.h"
 #include "core/metadata/metadata.h"
 
@@ -38,13 +39,14 @@ struct Container {
 
 // The containers of all namespaces.
 //
-// Threads: all methods from any thread; they may block on the disk.
-// Errors:  NotFound, AlreadyExists, InvalidArgument (id, extension name, label, runtime name, spec,
-// snapshot key without
+// Threads: all methods from any thread; they may block on the disk. Changes are announced once they
+// are durable. Errors:  NotFound, AlreadyExists, InvalidArgument (id, extension name, label,
+// runtime name, spec, snapshot key without
 //          snapshotter, mask path, change of runtime or snapshotter).
 class ContainerStore {
  public:
-  explicit ContainerStore(metadata::Metadata& metadata) : metadata_(metadata) {}
+  ContainerStore(metadata::Metadata& metadata, events::Publisher& events)
+      : metadata_(metadata), events_(events) {}
 
   absl::StatusOr<Container> Get(const Context& ctx, std::string_view id) const;
   // In byte order of the id; those after `after`, at most `limit` (0: all).
@@ -59,6 +61,7 @@ class ContainerStore {
 
  private:
   metadata::Metadata& metadata_;
+  events::Publisher& events_;
 };
 
 }  // namespace gantry::containers

@@ -5,6 +5,8 @@
 #include "core/digest/digest.h"
 #include "core/images/image_record.h"
 #include "core/metadata/lease_link.h"
+#include "core/metadata/record.h"
+#include "proto/events/image.pb.h"
 
 namespace gantry::images {
 namespace {
@@ -96,39 +98,49 @@ absl::StatusOr<Image> ImageStore::Create(const Context& ctx, Image image,
                                          std::optional<absl::Time> epoch) {
   RETURN_IF_ERROR(Validate(image));
   DropEmptyLabels(image.labels);
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Image> {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known,
                      txn.Has(TableId::kImages, db::JoinKey({ctx.ns, image.name})));
     if (known) return AlreadyExists("image {:?}", image.name);
     image.created_at = image.updated_at = epoch.value_or(txn.now());
     RETURN_IF_ERROR(txn.EnsureNamespace(ctx.ns));
-    RETURN_IF_ERROR(Store(txn, ctx, image));
-    return image;
-  });
+    return Store(txn, ctx, image);
+  }));
+  containerd::services::images::v1::ImageCreate event;
+  event.set_name(image.name);
+  metadata::ToProto(image.labels, event.mutable_labels());
+  RETURN_IF_ERROR(events_.Publish(ctx, "/images/create", event));
+  return image;
 }
 
 absl::StatusOr<Image> ImageStore::Update(const Context& ctx, const Image& image,
                                          const metadata::FieldMask& mask,
                                          std::optional<absl::Time> epoch) {
   if (image.name.empty()) return InvalidArgument("image name is required for update");
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Image> {
-    ASSIGN_OR_RETURN(const auto record,
-                     txn.Get(TableId::kImages, db::JoinKey({ctx.ns, image.name})));
-    if (!record) return NotFound("image {:?}", image.name);
-    ASSIGN_OR_RETURN(Image updated, DecodeImage(image.name, *record));
-    const std::string old_digest = updated.target.digest;
-    RETURN_IF_ERROR(Apply(mask, image, updated));
-    updated.updated_at = epoch.value_or(txn.now());
-    RETURN_IF_ERROR(Store(txn, ctx, updated));
-    if (updated.target.digest != old_digest) txn.MarkDirty();
-    return updated;
-  });
+  ASSIGN_OR_RETURN(Image result,
+                   metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Image> {
+                     ASSIGN_OR_RETURN(const auto record,
+                                      txn.Get(TableId::kImages, db::JoinKey({ctx.ns, image.name})));
+                     if (!record) return NotFound("image {:?}", image.name);
+                     ASSIGN_OR_RETURN(Image updated, DecodeImage(image.name, *record));
+                     const std::string old_digest = updated.target.digest;
+                     RETURN_IF_ERROR(Apply(mask, image, updated));
+                     updated.updated_at = epoch.value_or(txn.now());
+                     RETURN_IF_ERROR(Store(txn, ctx, updated));
+                     if (updated.target.digest != old_digest) txn.MarkDirty();
+                     return updated;
+                   }));
+  containerd::services::images::v1::ImageUpdate event;
+  event.set_name(result.name);
+  metadata::ToProto(result.labels, event.mutable_labels());
+  RETURN_IF_ERROR(events_.Publish(ctx, "/images/update", event));
+  return result;
 }
 
 absl::Status ImageStore::Delete(const Context& ctx, std::string_view name,
                                 std::string_view expected_digest) {
   const std::string key = db::JoinKey({ctx.ns, name});
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const auto record, txn.Get(TableId::kImages, key));
     if (!record) return NotFound("image {:?}", name);
     if (!expected_digest.empty()) {
@@ -141,7 +153,10 @@ absl::Status ImageStore::Delete(const Context& ctx, std::string_view name,
     RETURN_IF_ERROR(metadata::RemoveFromLease(txn, ctx, metadata::kImageResource, name));
     txn.MarkDirty();
     return txn.Delete(TableId::kImages, key).status();
-  });
+  }));
+  containerd::services::images::v1::ImageDelete event;
+  event.set_name(std::string(name));
+  return events_.Publish(ctx, "/images/delete", event);
 }
 
 }  // namespace gantry::images

@@ -11,6 +11,7 @@
 #include "core/base/labels.h"
 #include "core/base/status.h"
 #include "core/content/descriptor.h"
+#include "core/events/publisher.h"
 #include "core/metadata/field_mask.h"
 #include "core/metadata/metadata.h"
 
@@ -28,12 +29,13 @@ struct Image {
 
 // The images of all namespaces.
 //
-// Threads: all methods from any thread; they may block on the disk.
-// Errors:  NotFound, AlreadyExists, InvalidArgument (name, label, digest, size, media type, mask
-// path).
+// Threads: all methods from any thread; they may block on the disk. Changes are announced once they
+// are durable. Errors:  NotFound, AlreadyExists, InvalidArgument (name, label, digest, size, media
+// type, mask path).
 class ImageStore {
  public:
-  explicit ImageStore(metadata::Metadata& metadata) : metadata_(metadata) {}
+  ImageStore(metadata::Metadata& metadata, events::Publisher& events)
+      : metadata_(metadata), events_(events) {}
 
   absl::StatusOr<Image> Get(const Context& ctx, std::string_view name) const;
   // In byte order of the name; those after `after`, at most `limit` (0: all).
@@ -53,6 +55,7 @@ class ImageStore {
 
  private:
   metadata::Metadata& metadata_;
+  events::Publisher& events_;
 };
 
 }  // namespace gantry::images

@@ -8,6 +8,7 @@
 #include "core/base/identifiers.h"
 #include "core/db/key.h"
 #include "core/metadata/record.h"
+#include "proto/events/namespace.pb.h"
 #include "proto/gantry/metadata/v1/records.pb.h"
 
 namespace gantry::namespaces {
@@ -119,31 +120,42 @@ absl::Status NamespaceStore::Create(const Context& ctx, const Namespace& ns) {
   RETURN_IF_ERROR(ValidateLabels(ns.labels));
   Labels labels = ns.labels;
   DropEmptyLabels(labels);
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known, txn.Has(TableId::kNamespaces, ns.name));
     if (known) return AlreadyExists("namespace {:?}", ns.name);
     return txn.Put(TableId::kNamespaces, ns.name, Encode(labels));
-  });
+  }));
+  containerd::events::NamespaceCreate event;
+  event.set_name(ns.name);
+  metadata::ToProto(labels, event.mutable_labels());
+  return events_.Publish(ctx.InNamespace(ns.name), "/namespaces/create", event);
 }
 
 absl::StatusOr<Namespace> NamespaceStore::Update(const Context& ctx, const Namespace& ns,
                                                  const metadata::FieldMask& mask) {
   RETURN_IF_ERROR(ValidateIdentifier(ns.name));
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Namespace> {
-    ASSIGN_OR_RETURN(const auto record, txn.Get(TableId::kNamespaces, ns.name));
-    Namespace updated{ns.name, {}};
-    if (record) {
-      ASSIGN_OR_RETURN(updated, Decode(ns.name, *record));
-    }
-    RETURN_IF_ERROR(ApplyMask(mask, ns.labels, updated.labels));
-    if (!record && updated.labels.empty()) return updated;
-    RETURN_IF_ERROR(txn.Put(TableId::kNamespaces, ns.name, Encode(updated.labels)));
-    return updated;
-  });
+  ASSIGN_OR_RETURN(
+      Namespace result,
+      metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Namespace> {
+        ASSIGN_OR_RETURN(const auto record, txn.Get(TableId::kNamespaces, ns.name));
+        Namespace updated{ns.name, {}};
+        if (record) {
+          ASSIGN_OR_RETURN(updated, Decode(ns.name, *record));
+        }
+        RETURN_IF_ERROR(ApplyMask(mask, ns.labels, updated.labels));
+        if (!record && updated.labels.empty()) return updated;
+        RETURN_IF_ERROR(txn.Put(TableId::kNamespaces, ns.name, Encode(updated.labels)));
+        return updated;
+      }));
+  containerd::events::NamespaceUpdate event;
+  event.set_name(result.name);
+  metadata::ToProto(result.labels, event.mutable_labels());
+  RETURN_IF_ERROR(events_.Publish(ctx.InNamespace(ns.name), "/namespaces/update", event));
+  return result;
 }
 
 absl::Status NamespaceStore::Delete(const Context& ctx, std::string_view name) {
-  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known, txn.Has(TableId::kNamespaces, name));
     if (!known) return NotFound("namespace {:?}", name);
     RETURN_IF_ERROR(CheckEmpty(txn, name));
@@ -152,7 +164,10 @@ absl::Status NamespaceStore::Delete(const Context& ctx, std::string_view name) {
     }
     txn.MarkContentDirty();
     return txn.Delete(TableId::kNamespaces, name).status();
-  });
+  }));
+  containerd::events::NamespaceDelete event;
+  event.set_name(std::string(name));
+  return events_.Publish(ctx.InNamespace(std::string(name)), "/namespaces/delete", event);
 }
 
 }  // namespace gantry::namespaces

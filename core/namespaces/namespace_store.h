@@ -8,6 +8,7 @@
 #include "core/base/context.h"
 #include "core/base/labels.h"
 #include "core/base/status.h"
+#include "core/events/publisher.h"
 #include "core/metadata/field_mask.h"
 #include "core/metadata/metadata.h"
 
@@ -20,10 +21,12 @@ struct Namespace {
 
 // Namespaces and their labels.
 //
-// Threads: all methods from any thread; they may block on the disk.
+// Threads: all methods from any thread; they may block on the disk. Changes are announced once they
+// are durable.
 class NamespaceStore {
  public:
-  explicit NamespaceStore(metadata::Metadata& metadata) : metadata_(metadata) {}
+  NamespaceStore(metadata::Metadata& metadata, events::Publisher& events)
+      : metadata_(metadata), events_(events) {}
 
   // An unknown namespace has no labels: clients read defaults from namespaces that do not exist
   // yet.
@@ -43,6 +46,7 @@ class NamespaceStore {
 
  private:
   metadata::Metadata& metadata_;
+  events::Publisher& events_;
 };
 
 }  // namespace gantry::namespaces

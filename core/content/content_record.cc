@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/content/content_record.h"
+
+#include "core/db/key.h"
+#include "core/metadata/record.h"
+
+namespace gantry::content {
+namespace {
+
+using metadata::Node;
+using metadata::NodeType;
+using metadata::TableId;
+using BlobRecord = ::gantry::metadata::v1::BlobRecord;
+using NamespaceRecord = ::gantry::metadata::v1::NamespaceRecord;
+
+constexpr const char* kShareableLabel = "containerd.io/namespace.shareable";
+
+}  // namespace
+
+absl::StatusOr<Info> DecodeBlob(const Digest& digest, std::string_view bytes) {
+  ASSIGN_OR_RETURN(const BlobRecord record, metadata::Decode<BlobRecord>(bytes));
+  return Info{.digest = digest,
+              .size = record.size(),
+              .labels = metadata::FromProto(record.labels()),
+              .created_at = metadata::FromProto(record.created_at()),
+              .updated_at = metadata::FromProto(record.updated_at())};
+}
+
+std::string EncodeBlob(const Info& info) {
+  BlobRecord record;
+  record.set_size(info.size);
+  metadata::ToProto(info.labels, record.mutable_labels());
+  *record.mutable_created_at() = metadata::ToProto(info.created_at);
+  *record.mutable_updated_at() = metadata::ToProto(info.updated_at);
+  return record.SerializeAsString();
+}
+
+absl::Status PutBlob(metadata::WriteTxn& txn, std::string_view ns, const Info& info) {
+  const Node node{NodeType::kContent, std::string(ns), info.digest.str()};
+  txn.Touch(node);
+  txn.TouchLabels(node, info.labels);
+  RETURN_IF_ERROR(txn.EnsureNamespace(ns));
+  RETURN_IF_ERROR(txn.Put(TableId::kBlobOwners, db::JoinKey({info.digest.str(), ns}), {}));
+  return txn.Put(TableId::kBlobs, db::JoinKey({ns, info.digest.str()}), EncodeBlob(info));
+}
+
+absl::StatusOr<bool> DeleteBlob(metadata::WriteTxn& txn, std::string_view ns,
+                                const Digest& digest) {
+  RETURN_IF_ERROR(txn.Delete(TableId::kBlobOwners, db::JoinKey({digest.str(), ns})).status());
+  txn.MarkContentDirty();
+  return txn.Delete(TableId::kBlobs, db::JoinKey({ns, digest.str()}));
+}
+
+absl::StatusOr<std::optional<IngestRecord>> GetIngest(const metadata::View& view,
+                                                      std::string_view ns, std::string_view ref) {
+  ASSIGN_OR_RETURN(const auto bytes, view.Get(TableId::kIngests, db::JoinKey({ns, ref})));
+  if (!bytes) return std::nullopt;
+  ASSIGN_OR_RETURN(IngestRecord record, metadata::Decode<IngestRecord>(*bytes));
+  return record;
+}
+
+absl::Status PutIngest(metadata::WriteTxn& txn, std::string_view ns, std::string_view ref,
+                       const IngestRecord& record) {
+  txn.Touch({NodeType::kIngest, std::string(ns), std::string(ref)});
+  if (!record.expected().empty())
+    txn.Touch({NodeType::kContent, std::string(ns), record.expected()});
+  RETURN_IF_ERROR(txn.EnsureNamespace(ns));
+  return txn.Put(TableId::kIngests, db::JoinKey({ns, ref}), record.SerializeAsString());
+}
+
+absl::StatusOr<bool> IsShareable(const metadata::View& view, bool policy_shared,
+                                 const Digest& digest) {
+  if (policy_shared) return true;
+  bool shareable = false;
+  const std::string prefix = db::KeyPrefix({digest.str()});
+  RETURN_IF_ERROR(view.txn.ForEach(
+      view.table(TableId::kBlobOwners), prefix,
+      [&](std::string_view key, std::string_view) -> absl::StatusOr<db::Scan> {
+        ASSIGN_OR_RETURN(const auto bytes,
+                         view.Get(TableId::kNamespaces, key.substr(prefix.size())));
+        if (!bytes) return db::Scan::kContinue;
+        ASSIGN_OR_RETURN(const NamespaceRecord record, metadata::Decode<NamespaceRecord>(*bytes));
+        const auto label = record.labels().find(kShareableLabel);
+        shareable = label != record.labels().end() && label->second == "true";
+        return shareable ? db::Scan::kStop : db::Scan::kContinue;
+      }));
+  return shareable;
+}
+
+}  // namespace gantry::content

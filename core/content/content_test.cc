@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/testing/fake_clock.h"
+#include "core/base/testing/matchers.h"
+#include "core/base/testing/temp_dir.h"
+#include "core/content/content_resource.h"
+#include "core/content/content_store.h"
+#include "core/content/ingest_writer.h"
+#include "core/content/local_backend.h"
+#include "core/db/key.h"
+#include "core/events/testing/recording_publisher.h"
+#include "core/gc/collector.h"
+#include "gtest/gtest.h"
+#include "proto/gantry/metadata/v1/records.pb.h"
+
+namespace gantry::content {
+namespace {
+
+using ::gantry::testing::IsOk;
+using ::gantry::testing::StatusIs;
+using metadata::TableId;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ContentStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Open(true); }
+
+  void Open(bool shared) {
+    store_.reset();
+    backend_.reset();
+    metadata_.reset();
+    auto metadata = metadata::Metadata::Open(
+        {.db = {.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 28},
+         .content_shared = shared},
+        clock_);
+    ASSERT_THAT(metadata, IsOk());
+    metadata_ = *std::move(metadata);
+    auto backend = LocalBackend::Open(dir_.path() / "content", clock_);
+    ASSERT_THAT(backend, IsOk());
+    backend_ = *std::move(backend);
+    store_ = std::make_unique<ContentStore>(*metadata_, *backend_, events_);
+  }
+
+  std::unique_ptr<IngestWriter> MustOpen(const Context& ctx, const WriteOptions& options) {
+    auto writer = store_->OpenWriter(ctx, options);
+    EXPECT_THAT(writer, IsOk());
+    return writer.ok() ? *std::move(writer) : nullptr;
+  }
+
+  Digest Add(const Context& ctx, const std::string& bytes) {
+    auto writer = MustOpen(ctx, {.ref = "add-" + bytes});
+    EXPECT_THAT(writer->Write(bytes), IsOk());
+    auto digest = writer->Commit(ctx, 0, {}, {});
+    EXPECT_THAT(digest, IsOk());
+    return *digest;
+  }
+
+  std::filesystem::path BlobFile(const Digest& digest) {
+    return dir_.path() / "content/blobs/sha256" / digest.hex();
+  }
+
+  absl::Status MakeLease(const std::string& ns, const std::string& lease) {
+    return metadata_->Write({}, [&](metadata::WriteTxn& txn) {
+      return txn.Put(TableId::kLeases, db::JoinKey({ns, lease}), {});
+    });
+  }
+
+  std::vector<std::string> LeaseMembers() {
+    std::vector<std::string> members;
+    auto txn = metadata_->Read();
+    EXPECT_THAT(
+        txn->raw().ForEach(txn->table(TableId::kLeaseMembers), {},
+                           [&](std::string_view key, std::string_view) -> absl::StatusOr<db::Scan> {
+                             const auto parts = db::SplitKey(key);
+                             members.push_back(std::string(parts[2]) + " " + std::string(parts[3]));
+                             return db::Scan::kContinue;
+                           }),
+        IsOk());
+    return members;
+  }
+
+  testing::TempDir dir_;
+  base::FakeClock clock_;
+  events::RecordingPublisher events_;
+  std::unique_ptr<metadata::Metadata> metadata_;
+  std::unique_ptr<LocalBackend> backend_;
+  std::unique_ptr<ContentStore> store_;
+  const Context a_{.ns = "a"};
+  const Context b_{.ns = "b"};
+};
+
+TEST_F(ContentStoreTest, ACommittedBlobIsReadOnlyAndReadsBack) {
+  const Digest digest = Add(a_, "hello");
+  const auto info = store_->Get(a_, digest.str());
+  ASSERT_THAT(info, IsOk());
+  EXPECT_EQ(info->size, 5);
+  const auto permissions = std::filesystem::status(BlobFile(digest)).permissions();
+  EXPECT_EQ(
+      permissions & (std::filesystem::perms::owner_write | std::filesystem::perms::owner_exec),
+      std::filesystem::perms::none);
+  auto reader = store_->Open(a_, digest.str());
+  ASSERT_THAT(reader, IsOk());
+  std::string buffer(8, '\0');
+  EXPECT_EQ((*reader)->ReadAt(1, buffer).value(), 4U);
+  EXPECT_EQ(buffer.substr(0, 4), "ello");
+  EXPECT_THAT(events_.Take(), ElementsAre("a /content/create"));
+}
+
+TEST_F(ContentStoreTest, NamespacesDoNotSeeEachOthersBlobs) {
+  const Digest digest = Add(a_, "x");
+  EXPECT_THAT(store_->Get(b_, digest.str()), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(store_->Get(a_, "sha256:zz"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(ContentStoreTest, OtherDigestAlgorithmsCommitUnderTheirOwnName) {
+  const Digest wanted = Digest::Of("big", DigestAlgorithm::kSha512);
+  auto writer = MustOpen(a_, {.ref = "r"});
+  ASSERT_THAT(writer->Write("big"), IsOk());
+  EXPECT_THAT(writer->Commit(a_, 3, wanted.str(), {}), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(dir_.path() / "content/blobs/sha512" / wanted.hex()));
+}
+
+TEST_F(ContentStoreTest, ABusyRefIsUnavailableAndFreeOnceItsWriterGoes) {
+  auto writer = MustOpen(a_, {.ref = "r"});
+  EXPECT_THAT(store_->OpenWriter(a_, {.ref = "r"}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("locked for")));
+  EXPECT_THAT(store_->OpenWriter(b_, {.ref = "r"}), IsOk());
+  EXPECT_THAT(store_->Abort(a_, "r"), StatusIs(absl::StatusCode::kUnavailable));
+  writer.reset();
+  EXPECT_THAT(store_->OpenWriter(a_, {.ref = "r"}), IsOk());
+}
+
+TEST_F(ContentStoreTest, AnIngestResumesAfterARestartWithItsRunningDigest) {
+  {
+    auto writer = MustOpen(a_, {.ref = "r", .total = 10});
+    ASSERT_THAT(writer->Write("01234"), IsOk());
+  }
+  Open(true);
+  const auto status = store_->Status(a_, "r");
+  ASSERT_THAT(status, IsOk());
+  EXPECT_EQ(status->offset, 5);
+  EXPECT_EQ(status->total, 10);
+  auto writer = MustOpen(a_, {.ref = "r", .total = 10});
+  EXPECT_EQ(writer->offset(), 5);
+  EXPECT_EQ(writer->Current(), Digest::Of("01234"));
+  ASSERT_THAT(writer->Write("56789"), IsOk());
+  EXPECT_THAT(writer->Commit(a_, 10, Digest::Of("0123456789").str(), {}), IsOk());
+  EXPECT_THAT(store_->Status(a_, "r"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(ContentStoreTest, AnotherTotalStartsAnewWithoutAStaleTail) {
+  {
+    auto writer = MustOpen(a_, {.ref = "r", .total = 10});
+    ASSERT_THAT(writer->Write("0123456"), IsOk());
+  }
+  auto writer = MustOpen(a_, {.ref = "r", .total = 3});
+  EXPECT_EQ(writer->offset(), 0);
+  ASSERT_THAT(writer->Write("abc"), IsOk());
+  EXPECT_THAT(writer->Commit(a_, 3, Digest::Of("abc").str(), {}), IsOk());
+}
+
+TEST_F(ContentStoreTest, AWrongDigestOrSizeKeepsTheIngest) {
+  auto writer = MustOpen(a_, {.ref = "r"});
+  ASSERT_THAT(writer->Write("abc"), IsOk());
+  EXPECT_THAT(
+      writer->Commit(a_, 0, Digest::Of("x").str(), {}),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("unexpected commit digest")));
+  EXPECT_THAT(writer->Commit(a_, 9, {}, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("failed size validation")));
+  EXPECT_THAT(writer->Commit(a_, 0, {}, {{"k", std::string(5000, 'v')}}),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  writer = nullptr;
+  writer = MustOpen(a_, {.ref = "r"});
+  EXPECT_EQ(writer->offset(), 3);
+  EXPECT_THAT(writer->Commit(a_, 3, Digest::Of("abc").str(), {}), IsOk());
+}
+
+TEST_F(ContentStoreTest, CommittingWhatIsThereDropsTheIngestAndAttachesTheLease) {
+  const Digest digest = Add(a_, "abc");
+  events_.Take();
+  ASSERT_THAT(MakeLease("a", "l"), IsOk());
+  const Context leased{.ns = "a", .lease = "l"};
+  auto writer = MustOpen(leased, {.ref = "again"});
+  ASSERT_THAT(writer->Write("abc"), IsOk());
+  EXPECT_THAT(LeaseMembers(), ElementsAre("ingests again"));
+  EXPECT_THAT(writer->Commit(leased, 0, {}, {}), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(LeaseMembers(), ElementsAre("content " + digest.str()));
+  EXPECT_THAT(store_->Status(a_, "again"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(events_.Take(), ElementsAre());
+}
+
+TEST_F(ContentStoreTest, OpeningWithAnExistingDigestIsAlreadyExistsAndLeased) {
+  const Digest digest = Add(a_, "abc");
+  ASSERT_THAT(MakeLease("a", "l"), IsOk());
+  EXPECT_THAT(store_->OpenWriter({.ns = "a", .lease = "l"}, {.ref = "r", .expected = digest.str()}),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(LeaseMembers(), ElementsAre("content " + digest.str()));
+  EXPECT_THAT(store_->OpenWriter({.ns = "a", .lease = "none"}, {.ref = "r"}),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(ContentStoreTest, ASharedIngestIsCompleteFromTheStart) {
+  const Digest digest = Add(a_, "abc");
+  auto writer = MustOpen(b_, {.ref = "r", .expected = digest.str()});
+  EXPECT_EQ(writer->offset(), 3);
+  const auto status = store_->Status(b_, "r");
+  ASSERT_THAT(status, IsOk());
+  EXPECT_EQ(status->offset, 3);
+  EXPECT_THAT(writer->Commit(b_, 4, {}, {}), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(writer->Commit(b_, 3, digest.str(), {}), IsOk());
+  EXPECT_THAT(store_->Get(b_, digest.str()), IsOk());
+}
+
+TEST_F(ContentStoreTest, AppendingToASharedIngestLeavesTheOriginalAlone) {
+  const Digest digest = Add(a_, "abc");
+  auto writer = MustOpen(b_, {.ref = "r", .expected = digest.str()});
+  ASSERT_THAT(writer->Write("def"), IsOk());
+  EXPECT_THAT(writer->Commit(b_, 6, Digest::Of("abcdef").str(), {}), IsOk());
+  EXPECT_EQ(std::filesystem::file_size(BlobFile(digest)), 3U);
+}
+
+TEST_F(ContentStoreTest, UnderTheIsolatedPolicyOnlyALabelledNamespaceShares) {
+  Open(false);
+  const Digest digest = Add(a_, "abc");
+  EXPECT_EQ(MustOpen(b_, {.ref = "r", .expected = digest.str()})->offset(), 0);
+  for (const auto& [value, shared] :
+       std::vector<std::pair<std::string, bool>>{{"True", false}, {"1", false}, {"true", true}}) {
+    gantry::metadata::v1::NamespaceRecord record;
+    (*record.mutable_labels())["containerd.io/namespace.shareable"] = value;
+    ASSERT_THAT(metadata_->Write({},
+                                 [&](metadata::WriteTxn& txn) {
+                                   return txn.Put(TableId::kNamespaces, "a",
+                                                  record.SerializeAsString());
+                                 }),
+                IsOk());
+    EXPECT_EQ(MustOpen(b_, {.ref = "r" + value, .expected = digest.str()})->offset(),
+              shared ? 3 : 0)
+        << value;
+  }
+}
+
+TEST_F(ContentStoreTest, CleanUpRemovesWhatNoRecordOwns) {
+  const Digest kept = Add(a_, "kept");
+  const Digest gone = Add(a_, "gone");
+  const Digest pinned = Add(a_, "pinned");
+  MustOpen(b_, {.ref = "share", .expected = pinned.str()}).reset();
+  ASSERT_THAT(MustOpen(a_, {.ref = "open"})->Write("x"), IsOk());
+  auto busy = MustOpen(a_, {.ref = "busy"});
+  ASSERT_THAT(store_->Delete(a_, gone.str()), IsOk());
+  ASSERT_THAT(store_->Delete(a_, pinned.str()), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(BlobFile(gone)));
+  ASSERT_THAT(
+      metadata_->Write(
+          {},
+          [&](metadata::WriteTxn& txn) -> absl::Status {
+            RETURN_IF_ERROR(txn.Delete(TableId::kIngests, db::JoinKey({"a", "busy"})).status());
+            return txn.Delete(TableId::kIngests, db::JoinKey({"a", "open"})).status();
+          }),
+      IsOk());
+  ASSERT_THAT(store_->CleanUp({}), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(BlobFile(kept)));
+  EXPECT_TRUE(std::filesystem::exists(BlobFile(pinned)));
+  EXPECT_FALSE(std::filesystem::exists(BlobFile(gone)));
+  const auto folders = std::filesystem::directory_iterator(dir_.path() / "content/ingest");
+  EXPECT_EQ(std::distance(begin(folders), end(folders)), 1);  // The one that is being written.
+}
+
+TEST_F(ContentStoreTest, TheFolderOfAnIngestFollowsTheRef) {
+  auto writer = MustOpen(a_, {.ref = "layer", .total = 7});
+  const auto folder = dir_.path() / "content/ingest" / Digest::Of("a/1/layer").hex();
+  std::string ref;
+  std::getline(std::ifstream(folder / "ref"), ref);
+  EXPECT_EQ(ref, "a/1/layer");
+  std::string total;
+  std::getline(std::ifstream(folder / "total"), total);
+  EXPECT_EQ(total, "7");
+  for (const char* name : {"data", "startedat", "updatedat"})
+    EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+}
+
+TEST_F(ContentStoreTest, ACollectionKeepsLiveIngestsAndRootsOnly) {
+  BlobResource blobs;
+  IngestResource ingests;
+  ContentBackend backend(*store_);
+  gc::Collector collector(*metadata_, {&blobs, &ingests}, {{"content", &backend}});
+  metadata_->OnMutation([&](const metadata::Mutation& mutation) { collector.NoteMutation(mutation); });
+  const Digest plain = Add(a_, "plain");
+  const Digest rooted = Add(a_, "rooted");
+  ASSERT_THAT(store_->Update(a_, rooted.str(), {{"containerd.io/gc.root", "false"}}, {}), IsOk());
+  MustOpen(a_, {.ref = "open"}).reset();
+  ASSERT_THAT(collector.Collect({}), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(BlobFile(plain)));
+  EXPECT_TRUE(std::filesystem::exists(BlobFile(rooted)));
+  EXPECT_THAT(store_->Status(a_, "open"), IsOk());
+  clock_.Advance(absl::Hours(25));
+  ASSERT_THAT(collector.Collect({}), IsOk());
+  EXPECT_THAT(store_->Status(a_, "open"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path() / "content/ingest"));
+}
+
+}  // namespace
+}  // namespace gantry::content

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "core/base/status.h"
+
+namespace gantry::content {
+
+// One folder `ingest/<sha256 of the ref>` with the small files that describe an ingest, in
+// containerd's layout:
+//   data       bytes so far
+//   ref        the backend ref
+//   startedat  RFC 3339 with nanoseconds
+//   updatedat  likewise, refreshed when a writer closes
+//   total      decimal, only if known
+class IngestDir {
+ public:
+  IngestDir(const std::filesystem::path& ingests, const std::string& ref);
+  explicit IngestDir(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path data() const { return folder_ / "data"; }
+
+  struct Description {
+    std::string ref;
+    absl::Time started_at;
+    absl::Time updated_at;
+    int64_t total = 0;
+  };
+
+  // Nothing if the folder or one of its files is missing or does not parse.
+  std::optional<Description> Read() const;
+  // Makes the folder and its files, durably, over whatever was there; `data` is left alone.
+  absl::Status Create(const Description& description) const;
+  absl::Status SetUpdated(absl::Time updated_at) const;
+  absl::Status Remove() const;
+
+ private:
+  absl::Status WriteSmall(const char* name, std::string_view text) const;
+  std::filesystem::path folder_;
+};
+
+}  // namespace gantry::content

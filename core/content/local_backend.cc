@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/content/local_backend.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "core/base/kernel_status.h"
+#include "core/content/ingest_dir.h"
+#include "core/content/local_writer.h"
+#include "core/kernel/file.h"
+#include "core/kernel/unique_fd.h"
+
+namespace gantry::content {
+namespace {
+
+class LocalReader final : public BlobReader {
+ public:
+  LocalReader(kernel::UniqueFd fd, int64_t size) : fd_(std::move(fd)), size_(size) {}
+
+  int64_t size() const override { return size_; }
+
+  absl::StatusOr<size_t> ReadAt(int64_t offset, std::span<char> buffer) override {
+    size_t filled = 0;
+    while (filled < buffer.size()) {
+      const ssize_t count = ::pread(fd_.get(), buffer.data() + filled, buffer.size() - filled,
+                                    offset + static_cast<int64_t>(filled));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return FromErrno(errno, "read blob");
+      if (count == 0) break;
+      filled += static_cast<size_t>(count);
+    }
+    return filled;
+  }
+
+ private:
+  const kernel::UniqueFd fd_;
+  const int64_t size_;
+};
+
+absl::Status FromErrorCode(const std::error_code& error, std::string_view what) {
+  return error ? FromErrno(error.value(), what) : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalBackend>> LocalBackend::Open(std::filesystem::path root,
+                                                                 const base::Clock& clock) {
+  constexpr mode_t kMode = 0755;
+  RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "ingest").string(), kMode)));
+  RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "blobs").string(), kMode)));
+  return std::unique_ptr<LocalBackend>(new LocalBackend(std::move(root), clock));
+}
+
+std::filesystem::path LocalBackend::BlobPath(const Digest& digest) const {
+  return root_ / "blobs" / DigestAlgorithmName(digest.algorithm()) / digest.hex();
+}
+
+absl::StatusOr<std::optional<int64_t>> LocalBackend::Size(const Digest& digest) {
+  struct stat attributes {};
+  if (::stat(BlobPath(digest).c_str(), &attributes) == 0) return attributes.st_size;
+  if (errno == ENOENT) return std::nullopt;
+  return FromErrno(errno, fmt::format("stat blob {}", digest.str()));
+}
+
+absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Digest& digest) {
+  auto fd = kernel::Open(BlobPath(digest).string(), O_RDONLY | O_CLOEXEC);
+  if (!fd) {
+    if (fd.error().err == ENOENT) return NotFound("content {}", digest.str());
+    return ToStatus(fd.error());
+  }
+  struct stat attributes {};
+  if (::fstat(fd->get(), &attributes) != 0)
+    return FromErrno(errno, fmt::format("stat blob {}", digest.str()));
+  return std::make_unique<LocalReader>(*std::move(fd), attributes.st_size);
+}
+
+absl::Status LocalBackend::Delete(const Digest& digest) {
+  if (::unlink(BlobPath(digest).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return FromErrno(errno, fmt::format("delete blob {}", digest.str()));
+}
+
+absl::Status LocalBackend::ForEachBlob(absl::FunctionRef<absl::Status(const Digest&)> visit) {
+  std::error_code error;
+  for (const auto& algorithm : std::filesystem::directory_iterator(root_ / "blobs", error)) {
+    std::error_code inner;
+    for (const auto& blob : std::filesystem::directory_iterator(algorithm.path(), inner)) {
+      const auto digest = Digest::Parse(algorithm.path().filename().string() + ":" +
+                                        blob.path().filename().string());
+      if (digest.ok()) RETURN_IF_ERROR(visit(*digest));  // Other files are not ours.
+    }
+    RETURN_IF_ERROR(FromErrorCode(inner, "list blobs"));
+  }
+  return FromErrorCode(error, "list blobs");
+}
+
+absl::Status LocalBackend::Touch(const Digest& digest, absl::Time updated_at) {
+  const struct timespec times[2] = {absl::ToTimespec(updated_at),
+                                    {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
+  if (::utimensat(AT_FDCWD, BlobPath(digest).c_str(), times, 0) == 0 || errno == ENOENT)
+    return absl::OkStatus();
+  return FromErrno(errno, fmt::format("set times of blob {}", digest.str()));
+}
+
+absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const std::string& ref,
+                                                                        int64_t total) {
+  return LocalWriter::Open(root_, ref, total, clock_);
+}
+
+absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const std::string& ref) {
+  const IngestDir dir(ingests(), ref);
+  const auto description = dir.Read();
+  struct stat attributes {};
+  if (!description || description->ref != ref || ::stat(dir.data().c_str(), &attributes) != 0)
+    return std::nullopt;
+  return IngestStatus{.ref = ref,
+                      .offset = attributes.st_size,
+                      .total = description->total,
+                      .started_at = description->started_at,
+                      .updated_at = description->updated_at};
+}
+
+absl::Status LocalBackend::Abort(const std::string& ref) {
+  return IngestDir(ingests(), ref).Remove();
+}
+
+absl::Status LocalBackend::ForEachIngest(
+    absl::FunctionRef<absl::Status(const std::string&)> visit) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(ingests(), error)) {
+    // A folder whose ref cannot be read was cut short while it was made: nobody can resume it.
+    const IngestDir dir(entry.path());
+    if (const auto description = dir.Read()) {
+      RETURN_IF_ERROR(visit(description->ref));
+    }
+  }
+  return FromErrorCode(error, "list ingests");
+}
+
+}  // namespace gantry::content

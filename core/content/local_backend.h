@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/content/content.h"
+
+namespace gantry::content {
+
+// Blobs and ingests in one folder, laid out as containerd lays them out:
+//   blobs/<algorithm>/<hex>   read-only, mtime = commit
+//   ingest/<sha256 of ref>/   see ingest_dir.h
+//
+// A blob is there whole or not at all: its bytes are on disk before it gets its name, the name
+// before Publish() returns.
+class LocalBackend final : public Backend {
+ public:
+  static absl::StatusOr<std::unique_ptr<LocalBackend>> Open(std::filesystem::path root,
+                                                            const base::Clock& clock);
+
+  absl::StatusOr<std::optional<int64_t>> Size(const Digest& digest) override;
+  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Digest& digest) override;
+  absl::Status Delete(const Digest& digest) override;
+  absl::Status ForEachBlob(absl::FunctionRef<absl::Status(const Digest&)> visit) override;
+  absl::Status Touch(const Digest& digest, absl::Time updated_at) override;
+  absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const std::string& ref,
+                                                            int64_t total) override;
+  absl::StatusOr<std::optional<IngestStatus>> Status(const std::string& ref) override;
+  absl::Status Abort(const std::string& ref) override;
+  absl::Status ForEachIngest(
+      absl::FunctionRef<absl::Status(const std::string& ref)> visit) override;
+
+ private:
+  LocalBackend(std::filesystem::path root, const base::Clock& clock)
+      : root_(std::move(root)), clock_(clock) {}
+
+  std::filesystem::path BlobPath(const Digest& digest) const;
+  std::filesystem::path ingests() const { return root_ / "ingest"; }
+
+  const std::filesystem::path root_;
+  const base::Clock& clock_;
+};
+
+}  // namespace gantry::content

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/content/local_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "core/base/kernel_status.h"
+#include "core/kernel/file.h"
+#include "core/log/log.h"
+
+namespace gantry::content {
+namespace {
+
+constexpr size_t kCopyBytes = 1 << 20;
+constexpr mode_t kNewFileMode = 0666;  // cut by the umask, as the blob's mode is
+constexpr mode_t kWriteAndExecute = 0333;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const std::filesystem::path& root,
+                                                               const std::string& ref,
+                                                               int64_t total,
+                                                               const base::Clock& clock) {
+  auto writer =
+      std::unique_ptr<LocalWriter>(new LocalWriter(root, IngestDir(root / "ingest", ref), clock));
+  const auto found = writer->dir_.Read();
+  const bool resume =
+      found && found->ref == ref && (total <= 0 || found->total <= 0 || found->total == total);
+  if (resume) {
+    writer->description_ = *found;
+  } else {
+    writer->description_ = {
+        .ref = ref, .started_at = clock.Now(), .updated_at = clock.Now(), .total = total};
+    RETURN_IF_ERROR(writer->dir_.Create(writer->description_));
+  }
+  RETURN_IF_ERROR(writer->OpenData(resume ? 1 : 0));
+  if (!resume) {
+    // The folder's own name and its files must outlive a power cut that the record of this ingest
+    // outlives.
+    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory((root / "ingest").string())));
+  }
+  return writer;
+}
+
+absl::Status LocalWriter::OpenData(int64_t keep) {
+  const int flags = O_RDWR | O_CREAT | O_CLOEXEC | (keep == 0 ? O_TRUNC : 0);
+  auto fd = kernel::Open(dir_.data().string(), flags, kNewFileMode);
+  if (!fd) return ToStatus(fd.error());
+  data_ = *std::move(fd);
+  if (keep == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(HashFile(hasher_));
+  if (::lseek(data_.get(), 0, SEEK_END) < 0) return FromErrno(errno, "seek ingest");
+  return absl::OkStatus();
+}
+
+absl::Status LocalWriter::HashFile(Hasher& hasher) const {
+  std::vector<char> buffer(kCopyBytes);
+  for (off_t offset = 0;;) {
+    const ssize_t count = ::pread(data_.get(), buffer.data(), buffer.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FromErrno(errno, "read ingest");
+    if (count == 0) return absl::OkStatus();
+    hasher.Update({buffer.data(), static_cast<size_t>(count)});
+    offset += count;
+  }
+}
+
+LocalWriter::~LocalWriter() {
+  if (published_) return;
+  if (dirty_ && ::fdatasync(data_.get()) != 0) {
+    log::Warn("cannot flush ingest",
+              {{"ref", description_.ref}, {"error", FromErrno(errno, "fdatasync")}});
+  }
+  if (const absl::Status updated = dir_.SetUpdated(clock_.Now()); !updated.ok()) {
+    log::Warn("cannot update ingest", {{"ref", description_.ref}, {"error", updated}});
+  }
+}
+
+IngestStatus LocalWriter::status() const {
+  return {.ref = description_.ref,
+          .offset = static_cast<int64_t>(hasher_.size_bytes()),
+          .total = description_.total,
+          .started_at = description_.started_at,
+          .updated_at = dirty_ ? clock_.Now() : description_.updated_at};
+}
+
+absl::Status LocalWriter::Write(std::string_view bytes) {
+  dirty_ = true;
+  if (const auto written = kernel::WriteAll(data_.get(), bytes, "ingest data"); !written) {
+    // What did arrive would no longer match the running hash.
+    if (::ftruncate(data_.get(), static_cast<off_t>(hasher_.size_bytes())) == 0) {
+      ::lseek(data_.get(), 0, SEEK_END);
+    }
+    if (written.error().err == ENOSPC || written.error().err == EDQUOT) {
+      return ResourceExhausted("{}", written.error().Text());
+    }
+    return Internal("{}", written.error().Text());
+  }
+  hasher_.Update(bytes);
+  return absl::OkStatus();
+}
+
+absl::Status LocalWriter::Truncate() {
+  dirty_ = true;
+  if (::ftruncate(data_.get(), 0) != 0) return FromErrno(errno, "truncate ingest");
+  if (::lseek(data_.get(), 0, SEEK_SET) < 0) return FromErrno(errno, "seek ingest");
+  hasher_ = Hasher();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Digest> LocalWriter::Flush(DigestAlgorithm algorithm) {
+  if (::fdatasync(data_.get()) != 0) return FromErrno(errno, "flush ingest");
+  dirty_ = false;
+  if (algorithm == DigestAlgorithm::kSha256) return hasher_.Current();
+  Hasher other(algorithm);
+  RETURN_IF_ERROR(HashFile(other));
+  return other.Current();
+}
+
+absl::Status LocalWriter::Publish(const Digest& digest) {
+  RETURN_IF_ERROR(Rename(digest));
+  published_ = true;
+  data_.Reset();
+  return dir_.Remove();
+}
+
+absl::Status LocalWriter::Rename(const Digest& digest) {
+  const std::filesystem::path folder = root_ / "blobs" / DigestAlgorithmName(digest.algorithm());
+  const std::filesystem::path blob = folder / digest.hex();
+  struct stat attributes {};
+  if (::stat(blob.c_str(), &attributes) == 0)
+    return absl::OkStatus();  // The same bytes by their digest.
+  if (::fstat(data_.get(), &attributes) != 0) return FromErrno(errno, "stat ingest");
+  if (::fchmod(data_.get(), attributes.st_mode & 07777 & ~kWriteAndExecute) != 0)
+    return FromErrno(errno, "chmod blob");
+  const struct timespec now = absl::ToTimespec(clock_.Now());
+  const struct timespec times[2] = {now, now};
+  if (::futimens(data_.get(), times) != 0) return FromErrno(errno, "set times of blob");
+  if (::mkdir(folder.c_str(), 0755) == 0) {
+    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory((root_ / "blobs").string())));
+  } else if (errno != EEXIST) {
+    return FromErrno(errno, fmt::format("create {}", folder.string()));
+  }
+  if (::rename(dir_.data().c_str(), blob.c_str()) != 0) {
+    return FromErrno(errno, fmt::format("rename to {}", blob.string()));
+  }
+  return ToStatus(kernel::SyncDirectory(folder.string()));
+}
+
+}  // namespace gantry::content

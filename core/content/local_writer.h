@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/content/content.h"
+#include "core/content/ingest_dir.h"
+#include "core/digest/digest.h"
+#include "core/kernel/unique_fd.h"
+
+namespace gantry::content {
+
+// Writes one ingest of a LocalBackend and turns it into a blob.
+class LocalWriter final : public BackendWriter {
+ public:
+  // `root` holds blobs/ and ingest/. Resuming hashes what is there again: a running hash is not
+  // stored.
+  static absl::StatusOr<std::unique_ptr<LocalWriter>> Open(const std::filesystem::path& root,
+                                                           const std::string& ref, int64_t total,
+                                                           const base::Clock& clock);
+  ~LocalWriter() override;
+
+  IngestStatus status() const override;
+  Digest Current() const override { return hasher_.Current(); }
+  absl::Status Write(std::string_view bytes) override;
+  absl::Status Truncate() override;
+  absl::StatusOr<Digest> Flush(DigestAlgorithm algorithm) override;
+  absl::Status Publish(const Digest& digest) override;
+
+ private:
+  LocalWriter(std::filesystem::path root, IngestDir dir, const base::Clock& clock)
+      : root_(std::move(root)), dir_(std::move(dir)), clock_(clock) {}
+
+  absl::Status OpenData(int64_t keep_bytes);
+  absl::Status HashFile(Hasher& hasher) const;
+  absl::Status Rename(const Digest& digest);
+
+  const std::filesystem::path root_;
+  const IngestDir dir_;
+  const base::Clock& clock_;
+  IngestDir::Description description_;
+  kernel::UniqueFd data_;
+  Hasher hasher_;
+  bool dirty_ = false;      // bytes that are not on disk yet
+  bool published_ = false;  // the folder is gone
+};
+
+}  // namespace gantry::content
