@@ -108,6 +108,9 @@ struct Registration {
   std::string type;  // URI
   std::string id;
   std::vector<std::string> needs;  // URIs whose plugins all start first; "*" means all other kinds
+  // Reads every key of the plugin's section with its default, and does nothing else: unknown keys
+  // and the effective configuration are found so without a start. Empty: the section has no keys.
+  std::function<absl::Status(config::Section&)> configure;
   std::function<absl::StatusOr<Instance>(InitContext&)> init;
 
   std::string uri() const { return type + "." + id; }
@@ -117,6 +120,7 @@ template <typename T>
 struct Spec {
   std::string id;
   std::vector<std::string_view> needs = {};
+  std::function<absl::Status(config::Section&)> configure = {};
   std::function<absl::StatusOr<std::unique_ptr<T>>(InitContext&)> init;
 };
 
@@ -124,6 +128,7 @@ template <typename T>
 Registration Provide(const Kind<T>& kind, Spec<T> spec) {
   Registration registration{.type = std::string(kind.uri), .id = std::move(spec.id)};
   for (const std::string_view need : spec.needs) registration.needs.emplace_back(need);
+  registration.configure = std::move(spec.configure);
   registration.init = [init =
                            std::move(spec.init)](InitContext& context) -> absl::StatusOr<Instance> {
     ASSIGN_OR_RETURN(std::unique_ptr<T> object, init(context));
