@@ -1,109 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <deque>
-#include <functional>
-#include <list>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
+#include <google/protobuf/any.pb.h>
 
-#include "absl/functional/any_invocable.h"
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
 #include "core/base/clock.h"
 #include "core/base/context.h"
 #include "core/base/mutex.h"
-#include "core/base/status.h"
 #include "core/events/publisher.h"
+#include "core/events/subscription.h"
 #include "core/filters/filter.h"
 #include "core/plugin/plugin.h"
-#include "proto/types/event.pb.h"
 
 namespace gantry::events {
 
-using Envelope = ::containerd::types::Envelope;
-
-// One subscriber's queue. Events come in publish order. At its bound the queue takes no more and
-// ends with ResourceExhausted, so that a stalled reader costs bounded memory and never misses an
-// event in silence.
+// Where events of the daemon, of clients and of shims meet their subscribers. Keeps no history: who
+// must not miss anything subscribes first and lists then.
 //
-// Threads: Next() and Cancel() from any thread.
-class Subscription {
- public:
-  using Ready = absl::AnyInvocable<void()>;
-
-  Subscription(filters::Filter filter, size_t limit) : filter_(std::move(filter)), limit_(limit) {}
-
-  // The next event, or nothing if there is none yet; then `ready` is called once, when Next() may
-  // have something to tell, on the publisher's thread: it must return at once. The error ends the
-  // subscription.
-  absl::StatusOr<std::shared_ptr<const Envelope>> Next(Ready ready);
-
-  // Ends the subscription with this status; events not read yet are dropped.
-  void Cancel(absl::Status status);
-
- private:
-  friend class Exchange;
-  // Queues the event if the filter matches.
-  void Offer(const std::shared_ptr<const Envelope>& event);
-
-  const filters::Filter filter_;
-  const size_t limit_;
-  base::Mutex mutex_;
-  std::deque<std::shared_ptr<const Envelope>> queue_ ABSL_GUARDED_BY(mutex_);
-  absl::Status end_ ABSL_GUARDED_BY(mutex_) = absl::OkStatus();
-  Ready ready_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Passes events on to those who subscribed, across namespaces.
+// All subscribers see all events in one order, in which each publisher's events keep theirs.
 //
-// Threads: all methods from any thread. Publishing never waits for a subscriber.
+// Threads:   all methods from any thread. Publishing never blocks on a subscriber: one that is too
+//            slow is cut off. Subscribers are called with no lock held.
+// Lock order: the exchange's mutex before a queue's.
 class Exchange final : public Publisher {
  public:
-  // Events that may wait for one subscriber.
-  static constexpr size_t kDefaultLimit = 65536;
-
-  explicit Exchange(const base::Clock& clock, size_t limit = kDefaultLimit)
-      : clock_(clock), limit_(limit) {}
-  // Ends all subscriptions with Unavailable.
-  ~Exchange() override { Close(); }
+  explicit Exchange(const base::Clock& clock, QueueLimits limits = {})
+      : clock_(clock), limits_(limits) {}
 
   absl::Status Publish(const Context& ctx, std::string_view topic,
                        const google::protobuf::Message& event) override;
 
-  // An event that a client made: InvalidArgument for a bad topic, namespace, or an Any without
-  // type.
-  absl::Status PublishAny(const Context& ctx, std::string_view topic,
-                          const google::protobuf::Any& event);
+  // An event that is packed already, stamped with the current time. FailedPrecondition without a
+  // namespace, InvalidArgument for a bad namespace or topic or an event without a type.
+  absl::Status PublishAny(const Context& ctx, std::string_view topic, google::protobuf::Any event);
 
-  // Sends an envelope as it is. InvalidArgument for a bad namespace or topic, or a zero timestamp.
-  absl::Status Forward(const Envelope& envelope);
+  // An event that has its envelope: namespace, topic and time stay as they are. InvalidArgument for
+  // a bad namespace or topic, a time that is absent or zero, an event without a type.
+  absl::Status Forward(Envelope envelope);
 
-  // From here on no matching event is missed. InvalidArgument for a bad filter.
-  absl::StatusOr<std::shared_ptr<Subscription>> Subscribe(const std::vector<std::string>& filters);
+  // From the return on no matching event is missed.
+  std::unique_ptr<Subscription> Subscribe(filters::Filter filter);
 
+  // Ends all subscriptions, those to come included, with Unavailable. Idempotent.
   void Close();
 
  private:
-  void Send(std::shared_ptr<const Envelope> envelope);
+  friend class Subscription;
+  using Queues = std::vector<std::shared_ptr<Queue>>;
+
+  void Remove(const Queue& queue);
+  void Deliver(Envelope envelope);
 
   const base::Clock& clock_;
-  const size_t limit_;
+  const QueueLimits limits_;
   base::Mutex mutex_;
-  std::list<std::weak_ptr<Subscription>> subscriptions_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Queues> queues_ ABSL_GUARDED_BY(mutex_) = std::make_shared<const Queues>();
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Starts with '/', components are identifiers. InvalidArgument otherwise.
-absl::Status ValidateTopic(std::string_view topic);
-
-// The value of a filter field of an event: namespace, topic, event.<field> by the decoded message.
-std::optional<std::string> EventField(const Envelope& envelope, filters::FieldPath path);
-
 inline constexpr plugin::Kind<Exchange> kExchange{"io.containerd.event.v1"};
-
-// The exchange as plugin exchange. `clock` outlives it.
-plugin::Registration ExchangePlugin(const base::Clock& clock);
 
 }  // namespace gantry::events
