@@ -43,15 +43,16 @@ absl::Status WriteTxn::EnsureNamespace(std::string_view ns) {
   return known ? absl::OkStatus() : Put(TableId::kNamespaces, ns, {});
 }
 
-absl::StatusOr<uint64_t> WriteTxn::NextSequence(std::string_view name) {
-  ASSIGN_OR_RETURN(const auto last, Get(TableId::kSequences, name));
-  uint64_t number = 0;
-  if (last) {
-    ASSIGN_OR_RETURN(number, ParseNumber("sequence", *last));
-  }
-  ++number;
+absl::StatusOr<uint64_t> WriteTxn::NextSequence(std::string_view name, uint64_t count) {
+  ASSIGN_OR_RETURN(uint64_t number, LastOfSequence(view(), name));
+  number += count;
   RETURN_IF_ERROR(Put(TableId::kSequences, name, std::to_string(number)));
   return number;
+}
+
+absl::StatusOr<uint64_t> LastOfSequence(const View& view, std::string_view name) {
+  ASSIGN_OR_RETURN(const auto last, view.Get(TableId::kSequences, name));
+  return last ? ParseNumber("sequence", *last) : absl::StatusOr<uint64_t>(0U);
 }
 
 absl::StatusOr<std::unique_ptr<Metadata>> Metadata::Open(const Options& options,

@@ -89,8 +89,9 @@ class WriteTxn {
   // Namespaces come into being with their first object.
   absl::Status EnsureNamespace(std::string_view ns);
 
-  // The next number of a sequence that never goes back: 1, 2, …
-  absl::StatusOr<uint64_t> NextSequence(std::string_view name);
+  // The next number of a sequence that never goes back: 1, 2, … With `count`, takes that many and
+  // returns the last of them.
+  absl::StatusOr<uint64_t> NextSequence(std::string_view name, uint64_t count = 1);
 
   void AfterCommit(db::WriteTxn::Hook hook) { txn_.AfterCommit(std::move(hook)); }
 
@@ -183,6 +184,9 @@ class Metadata {
   std::vector<Node> barrier_;
   std::unique_ptr<db::Database> db_;  // Last: its writer thread ends before the rest goes.
 };
+
+// The last number that a sequence gave out; 0 before the first.
+absl::StatusOr<uint64_t> LastOfSequence(const View& view, std::string_view name);
 
 inline constexpr plugin::Kind<Metadata> kMetadata{"io.containerd.metadata.v1"};
 

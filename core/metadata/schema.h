@@ -2,20 +2,25 @@
 // Every table of the database and the shape of its keys ("/" here stands for the NUL between
 // components). Values are records of gantry.metadata.v1 unless said otherwise.
 //
-//   meta              name                              text: schema version, marker of a gantry
-//   root namespaces        ns                                NamespaceRecord containers ns/id
-//   ContainerRecord images            ns/name                           ImageRecord blobs ns/digest
-//   BlobRecord blob_owners       digest/ns                         empty ingests           ns/ref
-//   IngestRecord snapshots         ns/snapshotter/key                SnapshotRecord
+// clang-format off
+//   meta              name                              text: schema version, marker of a gantry root
+//   namespaces        ns                                NamespaceRecord
+//   containers        ns/id                             ContainerRecord
+//   images            ns/name                           ImageRecord
+//   blobs             ns/digest                         BlobRecord
+//   blob_owners       digest/ns                         empty
+//   ingests           ns/ref                            IngestRecord
+//   snapshots         ns/snapshotter/key                SnapshotRecord
 //   snapshot_children ns/snapshotter/parent/key         empty
-//   snapshot_backends snapshotter/backend key           ns/key
-//   snapshot_intents  snapshotter/backend key           SnapshotIntentRecord
-//   snapshot_trash    snapshotter/local id              empty; directories still to be removed
+//   snapshot_backends snapshotter/backend key/ns/key    empty; who owns what a driver keeps
+//   snapshot_intents  snapshotter/backend key           SnapshotIntentRecord; key of what the step makes
+//   snapshot_trash    snapshotter/local id              empty; still to be removed. Of a proxy: the backend key
 //   leases            ns/id                             LeaseRecord
-//   lease_members     ns/lease/type/key                 empty; type as in the Leases service
-//   ("content", "snapshots/overlayfs", …) sandboxes         ns/id SandboxRecord activations ns/name
-//   ActivationRecord sequences         name                              decimal text, last number
-//   given out
+//   lease_members     ns/lease/type/key                 empty; type as in the Leases service ("content", "snapshots/overlayfs", …)
+//   sandboxes         ns/id                             SandboxRecord
+//   activations       ns/name                           ActivationRecord
+//   sequences         name                              decimal text, last number given out
+// clang-format on
 #pragma once
 
 #include <array>

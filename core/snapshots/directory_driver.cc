@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/snapshots/directory_driver.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/kernel/file.h"
+#include "core/kernel/tree.h"
+
+namespace gantry::snapshots {
+
+absl::StatusOr<Usage> MeasureTree(const std::filesystem::path& path) {
+  const auto usage = kernel::DiskUsage(path);
+  if (!usage) return DiskStatus(usage.error());
+  return Usage{.size_bytes = static_cast<int64_t>(usage->bytes),
+               .inodes = static_cast<int64_t>(usage->inodes)};
+}
+
+absl::Status SyncFileSystem(const std::filesystem::path& path) {
+  const auto dir = kernel::Open(path, O_RDONLY | O_DIRECTORY);
+  if (!dir) return DiskStatus(dir.error());
+  if (::syncfs(dir->get()) != 0) return DiskStatus(kernel::LastError("sync " + path.string()));
+  return absl::OkStatus();
+}
+
+}  // namespace gantry::snapshots
