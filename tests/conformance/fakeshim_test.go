@@ -55,15 +55,21 @@ func (x *faked) hang(method, id string) func() {
 	return func() { os.Remove(path) }
 }
 
+// record makes the container record of a fake container. Its task, if any, ends with the test.
+func (x *faked) record(id string) {
+	x.t.Helper()
+	c := containerOf(id)
+	c.Runtime.Name = fakeRuntime
+	c.Spec = anyOf("types.containerd.io/opencontainers/runtime-spec/1/Spec",
+		`{"ociVersion":"1.0.2","process":{"args":["x"],"cwd":"/"},"root":{"path":"rootfs"}}`)
+	x.container(c)
+	x.t.Cleanup((&box{e: x.env, id: id}).cleanupTask)
+}
+
 // create makes record and task of a fake container.
 func (x *faked) create(id string) error {
 	x.t.Helper()
-	b := &box{e: x.env, id: id}
-	c := containerOf(id)
-	c.Runtime.Name = fakeRuntime
-	c.Spec.TypeUrl, c.Spec.Value = "types.containerd.io/opencontainers/runtime-spec/1/Spec", []byte(`{"ociVersion":"1.0.2","process":{"args":["x"],"cwd":"/"},"root":{"path":"rootfs"}}`)
-	x.container(c)
-	x.t.Cleanup(b.cleanupTask)
+	x.record(id)
 	_, err := x.tasks().Create(x.ctx, &tasksapi.CreateTaskRequest{ContainerID: id})
 	return err
 }
@@ -194,28 +200,44 @@ func TestS059_OneHangingCreateDelaysNobody(t *testing.T) {
 
 // TestS084_DisconnectedCaller: whoever hangs up during Create leaves either a task or nothing, never half a one.
 func TestS084_DisconnectedCaller(t *testing.T) {
+	gantryOnly(t, "the shim of an interrupted Create may stay")
 	x := newFaked(t, fakeshim.Manners{})
+	x.hangUp(t, func() bool { return exists(filepath.Join(x.folder, "Create.c.reached")) })
+}
+
+func TestS084_DisconnectedCallerDuringLaunch(t *testing.T) {
+	gantryOnly(t, "a shim whose launch is interrupted stays")
+	for range 5 {
+		t.Run("", func(t *testing.T) {
+			x := newFaked(t, fakeshim.Manners{})
+			x.hangUp(t, func() bool { return len(shimsOf(x.daemon, "c")) > 0 })
+		})
+	}
+}
+
+// hangUp cancels a Create at a moment of its choice.
+func (x *faked) hangUp(t *testing.T, moment func() bool) {
+	t.Helper()
 	release := x.hang("Create", "c")
-	c := containerOf("c")
-	c.Runtime.Name = fakeRuntime
-	x.container(c)
+	x.record("c")
 	ctx, cancel := context.WithCancel(x.ctx)
 	created := make(chan error, 1)
 	go func() {
 		_, err := x.tasks().Create(ctx, &tasksapi.CreateTaskRequest{ContainerID: "c"})
 		created <- err
 	}()
-	eventually(t, 10*time.Second, "the shim runs", func() bool { return len(shimsOf(x.daemon, "c")) == 1 })
+	eventually(t, 10*time.Second, "the moment comes", moment)
 	cancel()
 	wantCode(t, <-created, codes.Canceled)
 	release()
 	b := &box{e: x.env, id: "c"}
+	nothing := func() bool { return len(shimsOf(x.daemon, "c")) == 0 && !exists(b.bundle()) }
 	eventually(t, 10*time.Second, "a task or nothing", func() bool {
 		_, err := b.get("")
-		return err == nil || (len(shimsOf(x.daemon, "c")) == 0 && !exists(b.bundle()))
+		return err == nil || nothing()
 	})
 	b.cleanupTask()
-	eventually(t, 10*time.Second, "nothing", func() bool { return len(shimsOf(x.daemon, "c")) == 0 && !exists(b.bundle()) })
+	eventually(t, 10*time.Second, "nothing", nothing)
 }
 
 // TestS055_RepeatedDelete gives up on a Delete and repeats it.

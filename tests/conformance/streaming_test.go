@@ -18,7 +18,7 @@ import (
 func ownEnv(t *testing.T) *env {
 	t.Helper()
 	t.Parallel()
-	return startDaemon(t, daemonOptions{name: "own"}).env(t)
+	return startDaemon(t, daemonOptions{name: "own", config: schedulerConfig("startup_delay = '0s'")}).env(t)
 }
 
 // openStream sends one message and waits for the answer.

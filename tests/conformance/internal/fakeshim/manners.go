@@ -29,12 +29,15 @@ func readManners() (Manners, error) {
 	return manners, json.Unmarshal(text, &manners)
 }
 
-// hang waits while the folder holds a file "<method>.<container>".
+// hang waits while the folder holds a file "<method>.<container>", and makes a file "<method>.<container>.reached".
 func hang(ctx context.Context, method, id string) error {
 	path := filepath.Join(os.Getenv(EnvFolder), method+"."+id)
 	for {
 		if _, err := os.Stat(path); err != nil {
 			return nil
+		}
+		if err := os.WriteFile(path+".reached", nil, 0o600); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
