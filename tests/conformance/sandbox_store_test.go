@@ -170,7 +170,8 @@ func TestS138_SandboxFilters(t *testing.T) {
 
 func TestS139_SandboxWithoutRuntime(t *testing.T) {
 	gantryOnly(t, "a record without runtime takes the daemon down")
-	e := newEnv(t)
+	t.Parallel()
+	e := startDaemon(t, daemonOptions{name: "null"}).env(t)
 	s := sandboxOf("s")
 	s.Runtime = nil
 	_, err := e.createSandbox(s)

@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func TestS110_TaskEvents(t *testing.T) {
+func TestS110_S112_TaskEvents(t *testing.T) {
 	e := newEnv(t)
 	events := e.subscribe(`topic~="^/tasks/"`)
 	b := e.create(boxOptions{args: []string{"sleep", "1000"}, io: cio.NullIO})

@@ -282,7 +282,7 @@ func TestS081_ResizeWithoutTerminal(t *testing.T) {
 	ok(t, b.task.Resize(e.ctx, 80, 24))
 }
 
-func TestS094_ShortOutputIsComplete(t *testing.T) {
+func TestS094_S097_ShortOutputIsComplete(t *testing.T) {
 	e := newEnv(t)
 	const size = 300000
 	for range 3 {
@@ -294,7 +294,7 @@ func TestS094_ShortOutputIsComplete(t *testing.T) {
 	}
 }
 
-func TestS106_IOSchemes(t *testing.T) {
+func TestS105_S106_IOSchemes(t *testing.T) {
 	e := newEnv(t)
 	create := func(stdout string) (*box, error) {
 		b := e.newContainer(boxOptions{args: sh("echo out; echo err >&2")})

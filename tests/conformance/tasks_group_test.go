@@ -81,7 +81,6 @@ func TestS042_JoinByEndpoint(t *testing.T) {
 }
 
 func TestS051_KilledShimOfAPod(t *testing.T) {
-	gantryOnly(t, "only the sandbox's own task is announced")
 	t.Parallel()
 	d := startDaemon(t, daemonOptions{name: "pod"})
 	e := d.env(t)

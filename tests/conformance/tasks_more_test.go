@@ -14,7 +14,10 @@ import (
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func TestS127_OneIDInTwoNamespaces(t *testing.T) {
@@ -103,4 +106,72 @@ func TestTTRPCAddressForShims(t *testing.T) {
 			t.Errorf("command line %q lacks %q", line, want)
 		}
 	}
+}
+
+// TestS128_HangingRuntime: two containers share a shim, and the OCI runtime hangs in one of them.
+func TestS128_HangingRuntime(t *testing.T) {
+	t.Parallel()
+	e := startDaemon(t, daemonOptions{name: "hang"}).env(t)
+	options, started, gate := slowRunc(t, "exec")
+	group := oci.WithAnnotations(map[string]string{"io.containerd.runc.v2.group": "g"})
+	o := boxOptions{args: []string{"sleep", "1000"}, io: cio.NullIO, spec: []oci.SpecOpts{group}}
+	good := e.run(o)
+	o.options = options
+	stuck := e.run(o)
+	equal(t, "shims", len(e.shims()), 1)
+	process, err := stuck.task.Exec(e.ctx, "e", processSpec(false, "true"), cio.NullIO)
+	ok(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- process.Start(e.ctx) }()
+	eventually(t, 10*time.Second, "the runtime hangs", func() bool { return exists(started) })
+	start := time.Now()
+	_, exits := good.exec("e", cio.NullIO, "sh", "-c", "exit 3")
+	equal(t, "exec beside it", waitExit(t, exits), 3)
+	good.finish()
+	if took := time.Since(start); took > scaled(3*time.Second) {
+		t.Errorf("took %v", took)
+	}
+	ok(t, os.Remove(gate))
+	ok(t, <-ended)
+}
+
+// TestS133_MountList gives a task a list of mounts of which the second goes to a folder of the first.
+func TestS133_MountList(t *testing.T) {
+	e := newEnv(t)
+	rootfs := append(e.overlayRoot(), mount.Mount{Type: "bind", Source: folderWith(t, "given"), Target: "/data",
+		Options: []string{"rbind", "ro"}})
+	upper := strings.TrimPrefix(rootfs[0].Options[1], "upperdir=")
+	ok(t, os.Mkdir(filepath.Join(upper, "data"), 0o755))
+	b := e.run(boxOptions{args: sh("ls /data; touch /data/x || echo read-only"), rootfs: rootfs})
+	b.exit()
+	b.task.IO().Wait()
+	equal(t, "output", b.out.String(), "given\nread-only\n")
+	b.delete()
+	equal(t, "bundle", exists(b.bundle()), false)
+
+	o := boxOptions{args: []string{"true"}, io: cio.NullIO,
+		rootfs: append(e.overlayRoot(), mount.Mount{Type: "bind", Source: "/no/such/folder", Options: []string{"rbind"}})}
+	bad := e.newContainer(o)
+	if bad.tryCreate(o) == nil {
+		t.Error("a mount that cannot be done was ignored")
+	}
+	equal(t, "bundle", exists(bad.bundle()), false)
+	equal(t, "mounts", len(mountsBelow(bad.bundle())), 0)
+}
+
+// TestS136_IDMappedMounts: a runtime that says nothing about idmapped mounts, or says no, is not given any.
+func TestS136_IDMappedMounts(t *testing.T) {
+	features, err := exec.Command("runc", "features").Output()
+	if err != nil || strings.Contains(string(features), "mountExtensions") {
+		t.Skip("this runc knows idmapped mounts, or no features")
+	}
+	e := newEnv(t)
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 10}}
+	o := boxOptions{args: []string{"true"}, io: cio.NullIO, spec: []oci.SpecOpts{oci.WithMounts([]specs.Mount{{
+		Type: "bind", Source: t.TempDir(), Destination: "/data", Options: []string{"rbind"}, UIDMappings: ids, GIDMappings: ids}})}}
+	b := e.newContainer(o)
+	if err := b.tryCreate(o); err == nil || !strings.Contains(strings.ToLower(err.Error()), "idmap") {
+		t.Errorf("create gave %v", err)
+	}
+	equal(t, "bundle", exists(b.bundle()), false)
 }

@@ -41,7 +41,7 @@ func (b *box) survives(pid uint32, out func() string) {
 	equal(t, "bundle", exists(b.bundle()), false)
 }
 
-func TestS047_L192_RunningContainersOutliveTheDaemon(t *testing.T) {
+func TestS044_S047_L192_RunningContainersOutliveTheDaemon(t *testing.T) {
 	for name, end := range map[string]func(d *daemon, t testing.TB){
 		"killed":     func(d *daemon, _ testing.TB) { d.kill() },
 		"terminated": func(d *daemon, t testing.TB) { d.stop(t) },
@@ -92,7 +92,6 @@ func slowRunc(t testing.TB, command string) (options *runctypes.Options, started
 
 // TestS049_S050_KilledDuringCreate kills the daemon while the OCI runtime creates a container.
 func TestS049_S050_KilledDuringCreate(t *testing.T) {
-	gantryOnly(t, "shims of half-made containers stay")
 	t.Parallel()
 	d := startDaemon(t, daemonOptions{name: "half"})
 	e := d.env(t)

@@ -192,7 +192,8 @@ func TestL009_EmptyLabelDeletes(t *testing.T) {
 
 func TestL010_NullSubMessages(t *testing.T) {
 	gantryOnly(t, "a null sub-message takes the daemon down")
-	e := newEnv(t)
+	t.Parallel()
+	e := startDaemon(t, daemonOptions{name: "null"}).env(t)
 	for name, call := range nullCalls(e) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(e.ctx, scaled(10*time.Second))
