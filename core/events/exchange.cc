@@ -133,4 +133,14 @@ void Exchange::Close() {
   for (const auto& queue : *queues) queue->End(Unavailable("events are shutting down"));
 }
 
+plugin::Registration ExchangePlugin(const base::Clock& clock) {
+  return plugin::Provide(
+      kExchange,
+      plugin::Spec<Exchange>{
+          .id = "exchange",
+          .init = [&clock](plugin::InitContext&) -> absl::StatusOr<std::unique_ptr<Exchange>> {
+            return std::make_unique<Exchange>(clock);
+          }});
+}
+
 }  // namespace gantry::events

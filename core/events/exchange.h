@@ -30,6 +30,7 @@ class Exchange final : public Publisher {
  public:
   explicit Exchange(const base::Clock& clock, QueueLimits limits = {})
       : clock_(clock), limits_(limits) {}
+  ~Exchange() override { Close(); }
 
   absl::Status Publish(const Context& ctx, std::string_view topic,
                        const google::protobuf::Message& event) override;
@@ -63,5 +64,8 @@ class Exchange final : public Publisher {
 };
 
 inline constexpr plugin::Kind<Exchange> kExchange{"io.containerd.event.v1"};
+
+// The exchange as plugin exchange. `clock` outlives it.
+plugin::Registration ExchangePlugin(const base::Clock& clock);
 
 }  // namespace gantry::events
