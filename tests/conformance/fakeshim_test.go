@@ -247,8 +247,9 @@ func TestS055_RepeatedDelete(t *testing.T) {
 	x.start("c")
 	ok(t, x.taskRPC(x.ctx, "Kill", "c", ""))
 	release := x.hang("Delete", "c")
-	err := x.taskRPC(shortened(t, x.ctx, 300*time.Millisecond), "Delete", "c", "")
-	wantCode(t, err, codes.DeadlineExceeded)
+	if x.taskRPC(shortened(t, x.ctx, 300*time.Millisecond), "Delete", "c", "") == nil {
+		t.Error("a hanging Delete succeeded")
+	}
 	release()
 	b := &box{e: x.env, id: "c"}
 	b.cleanupTask()

@@ -167,10 +167,15 @@ func TestL148_CommitSwapsLeaseEntries(t *testing.T) {
 func TestL149_LeaseExpiry(t *testing.T) {
 	e := newEnv(t)
 	blobs := map[string]string{}
-	for id, value := range map[string]string{"dead": expired(), "alive": later(), "odd": "whenever"} {
+	// In the future, lest another test's collection takes the lease before it holds something.
+	end := time.Now().Add(scaled(1500 * time.Millisecond))
+	for id, value := range map[string]string{"dead": end.UTC().Format(time.RFC3339Nano), "alive": later(), "odd": "whenever"} {
 		lease := e.lease(id, map[string]string{labelExpire: value})
 		blobs[id] = e.leased(lease).blob(id+e.ns, nil)
 	}
+	e.gc()
+	equal(t, "lease's blob before its end", e.hasBlob(blobs["dead"]), true)
+	time.Sleep(time.Until(end))
 	e.gc()
 	equal(t, "dead lease's blob", e.hasBlob(blobs["dead"]), false)
 	equal(t, "live lease's blob", e.hasBlob(blobs["alive"]), true)

@@ -258,6 +258,7 @@ func TestL165_FailedActivation(t *testing.T) {
 		if leased {
 			e = e.held()
 		}
+		e.image("i", someDigest, nil) // Keeps the activation below.
 		missing := filepath.Join(t.TempDir(), "missing")
 		for _, mounts := range [][]*types.Mount{
 			{bind(folderWith(t, "a")), bind(missing), formatted("{{ mount 0 }}")},
