@@ -90,8 +90,8 @@ class Client::Core final : public Channel::Owner, public std::enable_shared_from
       calls.swap(queue_);
     }
     for (Queued& call : calls) {
-      const absl::Status status = Start(call);
-      if (!status.ok()) End(std::move(call.done), status);
+      absl::Status status = Start(call);
+      if (!status.ok()) End(std::move(call.done), std::move(status));
     }
     channel_.Flush();
   }
@@ -151,10 +151,10 @@ class Client::Core final : public Channel::Owner, public std::enable_shared_from
   }
 
   // The end of a call before its answer.
-  void GiveUp(uint32_t stream, const absl::Status& status) {
+  void GiveUp(uint32_t stream, absl::Status status) {
     const auto self = shared_from_this();
     wire_.Forget(stream);
-    Finish(stream, status);
+    Finish(stream, std::move(status));
   }
 
   void Finish(uint32_t stream, absl::StatusOr<std::string> result) {

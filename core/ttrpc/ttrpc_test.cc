@@ -64,8 +64,8 @@ class TtrpcTest : public ::testing::Test {
   }
   void TearDown() override {
     client_.reset();
-    held_.clear();
     server_.reset();
+    held_.clear();
   }
 
   std::string Path() const { return (dir_.path() / "s.sock").string(); }
