@@ -44,7 +44,7 @@ class Scheduler {
 
   Scheduler(SchedulerConfig config, Run run);
   // Waits for a run under way; whoever still waits gets Unavailable.
-  ~Scheduler();
+  virtual ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 

@@ -82,12 +82,15 @@ absl::StatusOr<ReadTxn> Metadata::Read() const {
 }
 
 void Metadata::OnMutation(std::function<void(const Mutation&)> observer) {
+  base::MutexLock lock(observer_mutex_);
   observer_ = std::move(observer);
 }
 
 void Metadata::Finish(WriteTxn& txn) {
-  if (!observer_) return;
-  txn.AfterCommit([this, mutation = std::move(txn.mutation_)] { observer_(mutation); });
+  txn.AfterCommit([this, mutation = std::move(txn.mutation_)] {
+    base::MutexLock lock(observer_mutex_);
+    if (observer_) observer_(mutation);
+  });
 }
 
 absl::Status Metadata::BeginBarrier(const Context& ctx) {

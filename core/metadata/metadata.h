@@ -156,8 +156,8 @@ class Metadata {
   bool content_shared() const { return options_.content_shared; }
   db::Database::Stats stats() const { return db_->stats(); }
 
-  // Called on the writer thread after each commit; must return at once. Set once, before the daemon
-  // serves.
+  // Called on the writer thread after each commit; must return at once. None ends it: once this
+  // returns, the old one is not called any more.
   void OnMutation(std::function<void(const Mutation&)> observer);
 
   // The collector's side of the barrier. From BeginBarrier until EndBarrier each touched node is
@@ -178,7 +178,8 @@ class Metadata {
   const Options options_;
   const base::Clock& clock_;
   std::vector<db::Table> tables_;
-  std::function<void(const Mutation&)> observer_;
+  base::Mutex observer_mutex_;
+  std::function<void(const Mutation&)> observer_ ABSL_GUARDED_BY(observer_mutex_);
   // Touched by the writer thread alone.
   bool barrier_active_ = false;
   std::vector<Node> barrier_;

@@ -67,6 +67,16 @@ class Graph {
     return Cast<T>(instance, kind.uri);
   }
 
+  // All started plugins of the kind, by id.
+  template <typename T>
+  std::map<std::string, T*> All(const Kind<T>& kind) const {
+    std::map<std::string, T*> all;
+    for (const auto& [id, instance] : Started(kind.uri)) {
+      if (auto object = Cast<T>(instance, kind.uri); object.ok()) all.emplace(id, *object);
+    }
+    return all;
+  }
+
  private:
   void StartOne(const Registration& registration, const SectionOf& section_of);
   absl::Status CheckRequired() const;

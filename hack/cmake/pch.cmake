@@ -31,6 +31,6 @@ set(GANTRY_GRPC_HEADERS <grpcpp/grpcpp.h> <grpcpp/impl/codegen/proto_utils.h> <g
   <google/protobuf/timestamp.pb.h>)
 
 # For hand-written code that serves or calls gRPC.
-gantry_pch(NAME grpc LIBS PkgConfig::GRPC protobuf::libprotobuf absl::statusor absl::time
+gantry_pch(NAME grpc LIBS fmt::fmt PkgConfig::GRPC protobuf::libprotobuf absl::statusor absl::time
   HEADERS ${GANTRY_GRPC_HEADERS} <absl/status/status.h> <absl/status/statusor.h> <absl/time/time.h>
           <fmt/format.h> <algorithm> <functional> <map> <memory> <optional> <string> <string_view> <utility> <vector>)

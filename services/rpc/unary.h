@@ -85,8 +85,20 @@ grpc::ServerUnaryReactor* RunAsync(grpc::CallbackServerContext* call, Response* 
   return reactor;
 }
 
-// A unary call that fails at once.
-inline grpc::ServerUnaryReactor* Refuse(const absl::Status& status) {
+// Hands an asynchronous call to the pool for work that blocks on local disk. `work(Done<Response>)`
+// answers; ResourceExhausted if the pool is full.
+template <typename Response>
+void Post(base::WorkerPool& workers, Done<Response> done,
+          absl::AnyInvocable<void(Done<Response>)> work) {
+  // Shared, so that the answer is still at hand if the pool refuses.
+  auto answer = std::make_shared<Done<Response>>(std::move(done));
+  if (!workers.TryPost([answer, work = std::move(work)]() mutable { work(std::move(*answer)); })) {
+    std::move (*answer)(ResourceExhausted("too many calls are waiting"));
+  }
+}
+
+// A unary call that ends at once; with OK, `response` was filled before.
+inline grpc::ServerUnaryReactor* EndNow(const absl::Status& status) {
   auto* reactor = new UnaryCall();
   reactor->End(status);
   return reactor;

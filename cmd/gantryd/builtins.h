@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "cmd/gantryd/host.h"
+#include "core/plugin/plugin.h"
+
+namespace gantry {
+
+// Every plugin in this binary. `host` outlives them.
+std::vector<plugin::Registration> Builtins(Host& host);
+
+}  // namespace gantry

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/gantryd/collection.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/section.h"
+#include "core/containers/container_resource.h"
+#include "core/content/content_resource.h"
+#include "core/content/plugin.h"
+#include "core/events/exchange.h"
+#include "core/gc/collector.h"
+#include "core/gc/scheduler.h"
+#include "core/images/image_resource.h"
+#include "core/leases/lease_resource.h"
+#include "core/log/log.h"
+#include "proto/events/image.pb.h"
+
+namespace gantry {
+namespace {
+
+// Announces images that expired.
+void PublishImageDeletes(events::Exchange& exchange, const std::vector<metadata::Node>& removed) {
+  for (const metadata::Node& node : removed) {
+    containerd::services::images::v1::ImageDelete event;
+    event.set_name(node.key);
+    if (const absl::Status sent = exchange.Publish({.ns = node.ns}, "/images/delete", event);
+        !sent.ok()) {
+      log::Warn("cannot announce a collected image",
+                {{"ns", node.ns}, {"image", node.key}, {"error", sent}});
+    }
+  }
+}
+
+// Everything that takes part in collections, owned together.
+class Collection {
+ public:
+  Collection(metadata::Metadata& metadata, content::ContentStore& content,
+             events::Exchange& exchange)
+      : images_([&exchange](const std::vector<metadata::Node>& removed) {
+          PublishImageDeletes(exchange, removed);
+        }),
+        content_(content),
+        collector_(metadata, {&blobs_, &ingests_, &images_, &containers_, &leases_},
+                   {{"content", &content_}}) {}
+
+  gc::Collector& collector() { return collector_; }
+
+ private:
+  content::BlobResource blobs_;
+  content::IngestResource ingests_;
+  images::ImageResource images_;
+  containers::ContainerResource containers_;
+  leases::LeaseResource leases_;
+  content::ContentBackend content_;
+  gc::Collector collector_;
+};
+
+absl::StatusOr<gc::SchedulerConfig> Decode(config::Section& section) {
+  gc::SchedulerConfig config;
+  ASSIGN_OR_RETURN(config.pause_threshold, section.Get("pause_threshold", config.pause_threshold));
+  ASSIGN_OR_RETURN(config.deletion_threshold,
+                   section.Get("deletion_threshold", config.deletion_threshold));
+  ASSIGN_OR_RETURN(config.mutation_threshold,
+                   section.Get("mutation_threshold", config.mutation_threshold));
+  ASSIGN_OR_RETURN(config.schedule_delay, section.Get("schedule_delay", config.schedule_delay));
+  ASSIGN_OR_RETURN(config.startup_delay, section.Get("startup_delay", config.startup_delay));
+  return config;
+}
+
+void Export(const gc::SchedulerConfig& config, plugin::Meta& meta) {
+  meta.exports["PauseThreshold"] = fmt::format("{}", config.pause_threshold);
+  meta.exports["DeletionThreshold"] = fmt::format("{}", config.deletion_threshold);
+  meta.exports["MutationThreshold"] = fmt::format("{}", config.mutation_threshold);
+  meta.exports["ScheduleDelay"] = absl::FormatDuration(config.schedule_delay);
+}
+
+// The scheduler of a collection, which hears of writes until it goes.
+class CollectionScheduler final : public gc::Scheduler {
+ public:
+  CollectionScheduler(const gc::SchedulerConfig& config, metadata::Metadata& metadata,
+                      const std::shared_ptr<Collection>& collection)
+      : Scheduler(config, [collection](
+                              const Context& ctx) { return collection->collector().Collect(ctx); }),
+        metadata_(metadata) {
+    metadata_.OnMutation([this, collection](const metadata::Mutation& mutation) {
+      collection->collector().NoteMutation(mutation);
+      NoteMutation(mutation);
+    });
+  }
+  ~CollectionScheduler() override { metadata_.OnMutation({}); }
+
+ private:
+  metadata::Metadata& metadata_;
+};
+
+absl::StatusOr<std::unique_ptr<gc::Scheduler>> Start(plugin::InitContext& init) {
+  ASSIGN_OR_RETURN(const gc::SchedulerConfig config, Decode(init.config()));
+  Export(config, init.meta());
+  ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
+  ASSIGN_OR_RETURN(content::ContentStore * content,
+                   init.Get(content::kContentService, "content-service"));
+  ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
+  return std::make_unique<CollectionScheduler>(
+      config, *metadata, std::make_shared<Collection>(*metadata, *content, *exchange));
+}
+
+}  // namespace
+
+plugin::Registration CollectionPlugin() {
+  return plugin::Provide(
+      gc::kScheduler,
+      plugin::Spec<gc::Scheduler>{
+          .id = "scheduler",
+          .needs = {metadata::kMetadata.uri, content::kContentService.uri, events::kExchange.uri},
+          .configure = [](config::Section& section) { return Decode(section).status(); },
+          .init = Start});
+}
+
+}  // namespace gantry

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/clock.h"
+#include "core/base/worker_pool.h"
+
+namespace gantry {
+
+// What plugins share that is no plugin. Outlives the plugin graph.
+struct Host {
+  // Calls that local disk bounds, writers that wait for their flush among them; far more may wait
+  // than run.
+  static constexpr size_t kWorkers = 16;
+  static constexpr size_t kMaxQueued = 4096;
+
+  base::SystemClock clock;
+  base::WorkerPool workers{"worker", kWorkers, kMaxQueued};
+};
+
+}  // namespace gantry
