@@ -9,16 +9,19 @@ build_packages=(
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libspdlog-dev libfmt-dev
   libseccomp-dev liblmdb-dev libgtest-dev libgmock-dev libcurl4-openssl-dev libisal-dev libzstd-dev libssl-dev
   libarchive-dev libre2-dev libcli11-dev nlohmann-json3-dev libboost-dev libtomlplusplus-dev
-  runc busybox-static e2fsprogs mount jq procps util-linux bsdutils python3
+  busybox-static e2fsprogs mount jq procps util-linux python3
 )
+# The OCI runtime and a shim for it, unless another vendor's are there, whose packages exclude Debian's.
+command -v runc >/dev/null || build_packages+=(runc)
+command -v containerd-shim-runc-v2 >/dev/null || build_packages+=(containerd)
 
 # To test, check and measure.
 # shellcheck disable=SC2034 # read by hack/setup
 test_packages=(
   clang-14 clang-format-16 clang-tidy-16 shellcheck lmdb-utils
-  crun criu containerd docker.io docker-registry containernetworking-plugins
+  runc crun criu containerd docker.io docker-registry containernetworking-plugins
   iproute2 nftables iptables skopeo umoci isal pigz zstd xz-utils
-  erofs-utils curl attr acl libcap2-bin apparmor strace hyperfine python3-venv
+  erofs-utils curl bsdutils attr acl libcap2-bin apparmor strace hyperfine python3-venv
 )
 
 missing_packages() { # PACKAGE...: those that are not installed
@@ -45,10 +48,10 @@ run_apt() ( # PACKAGE...
   trap allow_services EXIT
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
   forbid_services && apt-get update -q &&
-    apt-get install -y -q --no-install-recommends --no-upgrade -o Dpkg::Use-Pty=0 "$@"
+    apt-get install -y -q --no-install-recommends --no-upgrade --no-remove -o Dpkg::Use-Pty=0 "$@"
 )
 
-install_packages() { # PACKAGE...: installs what is missing and upgrades nothing
+install_packages() { # PACKAGE...: installs what is missing; upgrades and removes nothing
   local missing
   mapfile -t missing < <(missing_packages "$@")
   if [ ${#missing[@]} = 0 ]; then return; fi

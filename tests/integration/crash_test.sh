@@ -147,12 +147,15 @@ test_what_was_answered_is_kept() {
   ctr namespaces rm "$ns-kept"
 }
 
+# When no shim is left: a killed one cannot remove its sockets, one of which only it knew.
+remove_sockets() { rm -f /run/containerd/s/*; }
+
 test_killed_shim_is_noticed() {
   sleeper orphaned
   sleeper neighbour
   local pid events=$work/orphan-events subscriber
   pid=$(task_pid orphaned)
-  ctr events 'topic=="/tasks/exit"' >$events &
+  ctr_events 'topic=="/tasks/exit"' >$events &
   subscriber=$!
   subscribed() { ctr tasks exec --exec-id "p$EPOCHREALTIME" neighbour true; file_has $events neighbour; }
   within 5 subscribed
@@ -165,6 +168,7 @@ test_killed_shim_is_noticed() {
   same hello "$(ctr tasks exec --exec-id e neighbour echo hello)"
   ctr containers rm orphaned
   remove_container neighbour
+  remove_sockets
 }
 
 freeze() { kill -STOP "$(shim_pid "$1")"; } # ID
@@ -256,6 +260,7 @@ test_kills_at_random_moments() {
   remove_all
   same '' "$(ctr tasks ls -q)"
   rm -rf $work/fifos
+  remove_sockets
   within 10 nothing_left
   ctr images import "${local_flag[@]}" $work/busybox.tar
 }

@@ -182,7 +182,7 @@ test_stop_start_restart_kill() {
 }
 
 test_events() {
-  docker events --format '{{.Action}}' --filter type=container >$work/docker-events &
+  /usr/bin/docker -H unix:///run/docker.sock events --format '{{.Action}}' --filter type=container >$work/docker-events &
   local subscriber=$!
   subscribed() { docker run --rm $image true; file_has $work/docker-events destroy; }
   within 10 subscribed

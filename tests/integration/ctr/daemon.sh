@@ -30,7 +30,7 @@ test_info() {
 # The life of a container in the order that clients rely on.
 test_events() {
   local topics log=$work/events.log subscriber
-  ctr events >$log 2>&1 &
+  ctr_events >$log 2>&1 &
   subscriber=$!
   subscribed() {
     ctr namespaces label "$ns" probe=$EPOCHREALTIME
@@ -57,7 +57,7 @@ test_events() {
 
 test_events_with_a_filter() {
   local log=$work/filtered.log subscriber
-  ctr events 'topic=="/images/create"' >$log 2>&1 &
+  ctr_events 'topic=="/images/create"' >$log 2>&1 &
   subscriber=$!
   tagged() {
     ctr images tag "${local_flag[@]}" --force $image example.org/event:1

@@ -17,9 +17,10 @@ test_run_streams() {
   same 5242880 "$({ head -c 5242880 /dev/zero; sleep 0.5; } | ctr run --rm $image io-much cat | wc -c)"
 }
 
+# ctr does not wait for the rest of a terminal's output, hence the sleeping.
 test_run_terminal() {
-  same '/dev/pts/0' "$(in_terminal run --rm -t $image io-tty tty)"
-  same '0 0' "$(in_terminal run --rm -t $image io-tty-fds sh -c 'test -t 0; a=$?; test -t 2; echo $a $?')"
+  same '/dev/pts/0' "$(in_terminal run --rm -t $image io-tty sh -c 'tty; sleep 0.3')"
+  same '0 0' "$(in_terminal run --rm -t $image io-tty-fds sh -c 'test -t 0; a=$?; test -t 2; echo $a $?; sleep 0.3')"
   exits 7 in_terminal run --rm -t $image io-tty-exit sh -c 'exit 7'
 }
 

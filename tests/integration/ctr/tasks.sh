@@ -43,7 +43,7 @@ test_tasks_exec() {
 
 test_tasks_exec_in_a_terminal() {
   sleeper task-tty
-  matches '^/dev/pts/[0-9]' "$(in_terminal tasks exec -t --exec-id t task-tty tty)"
+  matches '^/dev/pts/[0-9]' "$(in_terminal tasks exec -t --exec-id t task-tty sh -c 'tty; sleep 0.3')"
   exits 6 in_terminal tasks exec -t --exec-id t task-tty sh -c 'exit 6'
   remove_container task-tty
 }

@@ -35,6 +35,7 @@ for binary in "$daemon_binary" "$ctr_binary" "$shim_binary"; do
 done
 
 ctr() { "$ctr_binary" -a $socket -n "$ns" "$@"; }
+ctr_events() { exec "$ctr_binary" -a $socket -n "$ns" events "$@"; } # for the background, where its pid is wanted
 local_flag=() # for what would go through the Transfer service
 if [ "$CTR" = 2.4 ]; then local_flag=(--local); fi
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# The suites that hack/test runs. Each prints lines "ok NAME", "not ok NAME: why", "skip NAME: why"; count_cases counts
+# them. Needs $repo, $preset and $results, a folder.
+: "${repo:?}" "${preset:?}" "${results:?}"
+
+
+unit_suite() {
+  local status=0
+  mkdir -p "$results/gtest"
+  (cd "$repo/build/$preset" && GTEST_OUTPUT="xml:$results/gtest/" ctest -j 2 --output-on-failure \
+    --output-junit "$results/ctest.xml") >"$results/ctest.log" 2>&1 || status=$?
+  if [ $status != 0 ]; then sed 's/^/#   /' "$results/ctest.log" | grep -v ' Passed ' || true; fi
+  if [ ! -e "$results/ctest.xml" ]; then echo "not ok ctest: ended with status $status"; return; fi
+  "$repo/hack/lib/gtest-cases" "$results/ctest.xml" "$results/gtest"
+}
+
+# integration_suite SCRIPT [VARIABLE=VALUE...]
+integration_suite() {
+  local script=$1 status=0 log
+  shift
+  log="$results/$script $*"
+  mkdir -p "$log"
+  env DAEMON=gantryd PRESET="$preset" KEEP_LOG="$log" "$@" "$repo/tests/integration/$script" | tee "$log/cases" || status=$?
+  if [ $status != 0 ] && ! grep -q '^not ok' "$log/cases"; then echo "not ok $script $*: ended with status $status"; fi
+  if ! grep -Eq '^(not )?ok ' "$log/cases"; then echo "not ok $script $*: ran nothing"; fi
+}
+
+# The Go module makes its own namespaces and file system.
+conformance_suite() {
+  local slower=1 go
+  go=$(find_go)
+  if [ "$preset" != release ]; then slower=4; fi
+  (
+    cd "$repo/tests/conformance" || exit
+    export GANTRY_DAEMON=gantryd GANTRY_BIN="$repo/build/$preset/bin/gantryd" GANTRY_PRESET_TIMEOUT_SCALE=$slower
+    GANTRY_SHIM_DIR=$(client_dir containerd)
+    export GANTRY_SHIM_DIR GOTOOLCHAIN=local ASAN_OPTIONS="log_path=$results/sanitizer" \
+      UBSAN_OPTIONS="log_path=$results/sanitizer:print_stacktrace=1" \
+      TSAN_OPTIONS="log_path=$results/sanitizer suppressions=$repo/hack/tsan.supp"
+    "$go" test -json -count=1 -timeout 30m ./... 2>&1 || true
+  ) | tee "$results/conformance.json" | "$repo/hack/lib/go-cases" conformance
+  find "$results" -name 'sanitizer.*' -printf 'not ok conformance: sanitizer report %p\n'
+}
+
+count_cases() { # prints the summary; fails if a case did, or if there was none
+  local passed failed skipped
+  passed=$(cat "$results"/*.cases | grep -c '^ok ' || true)
+  failed=$(cat "$results"/*.cases | grep -c '^not ok ' || true)
+  skipped=$(cat "$results"/*.cases | grep -c '^skip ' || true)
+  if [ "$failed" != 0 ]; then echo && grep -h '^not ok ' "$results"/*.cases; fi
+  echo
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
