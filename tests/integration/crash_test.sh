@@ -9,7 +9,6 @@ case_seconds=150
 image=docker.io/library/busybox:1
 remote=$registry/busybox:1
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-if [ "$PRESET" = release ]; then slower=1; else slower=4; fi # how much a sanitizer may cost
 
 if [[ $DAEMON = containerd* ]]; then
   known_failures=(
@@ -66,17 +65,6 @@ shim_pid() { pgrep -f -- "containerd-shim-runc-v2 .*-id $1( |\$)" | head -n 1; }
 
 exit_status_told() { matches "exit code $2" "$(ctr tasks rm "$1" 2>&1)"; } # ID STATUS
 
-in_time() { # SECONDS COMMAND...: succeeds, and within this time (more under a sanitizer)
-  local limit=$(($1 * slower * 1000)) started took
-  shift
-  started=$(milliseconds)
-  "$@"
-  took=$(($(milliseconds) - started))
-  [ $took -le $limit ] || fail "took $took ms: $*"
-}
-
-answers() { timeout 20 "$ctr_binary" -a $socket -n "$ns" "$@"; } # ctr that is given up in the end
-
 # A case that fails leaves nothing to the next: see after_failure.
 test_container_outlives_the_daemon() {
   waiter outlives
@@ -87,7 +75,7 @@ test_container_outlives_the_daemon() {
   start_daemon
   task_is outlives RUNNING
   same "$pid" "$(task_pid outlives)"
-  same hello "$(ctr tasks exec --exec-id e outlives echo hello)"
+  prints hello ctr tasks exec --exec-id e outlives echo hello
   touch $work/signals/outlives
   within 5 task_is outlives STOPPED
   exit_status_told outlives 5
@@ -125,7 +113,7 @@ test_exit_of_an_exec_while_the_daemon_is_away() {
   sleep 0.5
   start_daemon
   same 1 "$(ctr tasks ps away-exec | tail -n +2 | wc -l)"
-  same hello "$(ctr tasks exec --exec-id after away-exec echo hello)"
+  prints hello ctr tasks exec --exec-id after away-exec echo hello
   remove_container away-exec
 }
 
@@ -137,8 +125,8 @@ test_what_was_answered_is_kept() {
   ctr content label "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)" containerd.io/gc.root=yes
   kill_daemon
   start_daemon
-  same kept "$(ctr containers ls -q)"
-  same kept-lease "$(ctr leases ls -q)"
+  prints kept ctr containers ls -q
+  prints kept-lease ctr leases ls -q
   matches "$ns-kept +colour=blue" "$(ctr namespaces ls)"
   same kept "$(ctr content get "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)")"
   ctr content rm "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)"
@@ -165,7 +153,7 @@ test_killed_shim_is_noticed() {
   lacks 'orphaned +[0-9]+ +RUNNING' "$(ctr tasks ls)"
   [ ! -e "$bundles/$ns/orphaned" ]
   kill $subscriber
-  same hello "$(ctr tasks exec --exec-id e neighbour echo hello)"
+  prints hello ctr tasks exec --exec-id e neighbour echo hello
   ctr containers rm orphaned
   remove_container neighbour
   remove_sockets
@@ -185,8 +173,8 @@ test_frozen_shim_delays_nobody() {
   sleeper frozen
   sleeper free
   freeze frozen
-  in_time 1 same hello "$(answers tasks exec --exec-id e free echo hello)"
-  in_time 2 same hello "$(answers run --rm $image other echo hello)"
+  in_time 1 prints hello answers tasks exec --exec-id e free echo hello
+  in_time 2 prints hello answers run --rm $image other echo hello
   in_time 1 answers containers ls
   in_time 1 answers images ls
   in_time 1 answers tasks ls
@@ -210,7 +198,7 @@ test_frozen_shim_does_not_delay_the_restart() {
   freeze frozen
   kill_daemon
   in_time 2 start_daemon
-  in_time 2 same hello "$(answers tasks exec --exec-id e free echo hello)"
+  in_time 2 prints hello answers tasks exec --exec-id e free echo hello
   thaw_and_remove frozen
   remove_container free
 }
@@ -230,17 +218,6 @@ step() { # NUMBER
   esac
 }
 
-remove_all() { # all that exists, and one collection
-  local id
-  for id in $(ctr containers ls -q); do
-    ctr tasks rm -f "$id" || true
-    ctr containers rm "$id"
-  done
-  for id in $(ctr images ls -q); do ctr images rm "$id"; done
-  for id in $(ctr leases ls -q); do ctr leases rm "$id" || true; done
-  ctr leases rm --sync "$(ctr leases create)"
-}
-
 test_kills_at_random_moments() {
   local round client
   explain_seed() { echo "SEED=$seed, round $round"; }
@@ -257,8 +234,8 @@ test_kills_at_random_moments() {
     wait $client || true
   done
   task_is base RUNNING
-  remove_all
-  same '' "$(ctr tasks ls -q)"
+  remove_all "$ns"
+  prints '' ctr tasks ls -q
   rm -rf $work/fifos
   remove_sockets
   within 10 nothing_left
@@ -266,7 +243,7 @@ test_kills_at_random_moments() {
 }
 
 test_last_nothing_is_left() {
-  remove_all
+  remove_all "$ns"
   rm -rf $work/fifos
   within 5 nothing_left
 }
@@ -278,4 +255,4 @@ test_last_daemon_stops() {
   same '' "$(sanitizer_reports)"
 }
 
-run_cases
+run_cases "$0"

@@ -2,22 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's dockerd 20.10, unmodified, with the daemon under test as its containerd.
 . "$(dirname "$0")/lib/harness.sh"
+. "$lib/dockerd.sh"
 label="dockerd, shim $SHIM"
 
 image=$registry/busybox:1
-docker_log=$work/dockerd.log
-
-docker() { /usr/bin/docker -H unix:///run/docker.sock "$@"; }
-
-start_dockerd() {
-  echo '{}' >$work/dockerd.json
-  dockerd --config-file $work/dockerd.json --containerd $socket --data-root $work/docker --exec-root /run/docker \
-    -H unix:///run/docker.sock --pidfile /run/docker.pid --cgroup-parent "/$ns" --iptables=false --ip6tables=false \
-    --ip-masq=false --bip 172.31.255.1/24 --live-restore >>$docker_log 2>&1 </dev/null &
-  echo $! >$work/dockerd.pid
-  disown
-  within 30 docker version || { tail -n 20 $docker_log >&2; return 1; }
-}
+after_failure() { docker ps -aq | xargs -r /usr/bin/docker -H unix:///run/docker.sock rm -f; }
 
 set_up() {
   start_registry
@@ -28,14 +17,6 @@ set_up() {
 prepare set_up
 mark_clean
 
-inspect() { docker inspect -f "{{$2}}" "$1"; } # CONTAINER FIELD
-
-state_is() { [ "$(inspect "$1" .State.Status)" = "$2" ]; } # CONTAINER STATUS
-
-sleeper() { docker run -d --name "$1" "${@:2}" $image sleep 1000 >/dev/null; } # NAME FLAG...
-
-remove() { docker rm -f "$@" >/dev/null; }
-
 test_first_pull() {
   docker pull $image
   matches "$registry/busybox" "$(docker images --format '{{.Repository}}')"
@@ -43,12 +24,12 @@ test_first_pull() {
 }
 
 test_run_rm() {
-  same hello "$(docker run --rm $image echo hello)"
-  same 'second layer' "$(docker run --rm $image cat /etc/layer2)"
+  prints hello docker run --rm $image echo hello
+  prints 'second layer' docker run --rm $image cat /etc/layer2
   exits 42 docker run --rm $image sh -c 'exit 42'
   same 'from outside' "$(echo 'from outside' | docker run --rm -i $image cat)"
   refuses 'executable file not found' docker run --rm $image no-such-command
-  same '' "$(docker ps -aq)"
+  prints '' docker ps -aq
 }
 
 test_run_many_at_once() {
@@ -61,7 +42,7 @@ test_run_many_at_once() {
 }
 
 test_run_in_a_terminal() {
-  [ -p $work/silence ] || mkfifo $work/silence
+  [ -p $work/silence ] || mkfifo $work/silence # a terminal where nobody types
   local text
   text=$(script -qefc "/usr/bin/docker -H unix:///run/docker.sock run --rm -t $image sh -c 'tty; stty size'" /dev/null <>$work/silence | tr -d '\r')
   matches '^/dev/pts/0' "$text"
@@ -70,7 +51,7 @@ test_run_in_a_terminal() {
 test_run_with_user_and_mounts() {
   mkdir -p $work/data
   chmod 777 $work/data
-  same 1000:1000 "$(docker run --rm -u 1000:1000 -v $work/data:/data $image sh -c 'touch /data/made; echo $(id -u):$(id -g)')"
+  prints 1000:1000 docker run --rm -u 1000:1000 -v $work/data:/data $image sh -c 'touch /data/made; echo $(id -u):$(id -g)'
   same 1000 "$(stat -c %u $work/data/made)"
   refuses 'Read-only' docker run --rm --read-only $image touch /new
 }
@@ -97,7 +78,7 @@ test_memory_limit_and_update() {
 
 test_oom_kill_is_reported() {
   exits 137 docker run --name greedy -m 16m --memory-swap 16m $image sh -c 'x=x; while :; do x=$x$x; done'
-  same 'true 137' "$(inspect greedy '.State.OOMKilled}} {{.State.ExitCode')"
+  prints 'true 137' inspect greedy '.State.OOMKilled}} {{.State.ExitCode'
   same 'false 3' "$(docker run --name modest $image sh -c 'exit 3' || inspect modest '.State.OOMKilled}} {{.State.ExitCode')"
   remove greedy modest
 }
@@ -117,11 +98,11 @@ test_restart_policy() {
 
 test_exec() {
   sleeper busy
-  same hello "$(docker exec busy echo hello)"
+  prints hello docker exec busy echo hello
   exits 5 docker exec busy sh -c 'exit 5'
   same 'from outside' "$(echo 'from outside' | docker exec -i busy cat)"
-  same 1000 "$(docker exec -u user busy id -u)"
-  same set "$(docker exec -e GIVEN=set busy sh -c 'echo $GIVEN')"
+  prints 1000 docker exec -u user busy id -u
+  prints set docker exec -e GIVEN=set busy sh -c 'echo $GIVEN'
   docker exec -d busy sleep 2000
   two() { [ "$(docker top busy | tail -n +2 | wc -l)" = 2 ]; }
   within 5 two
@@ -139,20 +120,23 @@ test_health_check() {
 }
 
 test_logs_and_attach() {
-  docker run -d --name talker $image sh -c 'echo out; echo err >&2; sleep 0.5; echo late' >/dev/null
-  same late "$(docker attach talker | tail -n 1)"
-  same 0 "$(docker wait talker)"
-  same 'out late' "$(docker logs talker 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+  docker create --name talker $image sh -c 'echo out; echo err >&2' >/dev/null
+  prints out docker start -a talker 2>$work/talker.err
+  same err "$(cat $work/talker.err)"
+  prints 0 docker wait talker
+  prints out docker logs talker 2>/dev/null
   same err "$(docker logs talker 2>&1 >/dev/null)"
+  docker run -d -i --name listener $image sh -c 'read line; echo heard $line; sleep 0.5' >/dev/null
+  same 'heard this' "$({ echo this; sleep 1; } | docker attach listener)"
   same 20000 "$(docker run --rm $image seq 20000 | wc -l)"
-  remove talker
+  remove talker listener
 }
 
 test_top_and_stats() {
   sleeper shown -m 64m
   matches 'sleep 1000' "$(docker top shown)"
   matches '^[0-9.]+[KM]iB / 64MiB' "$(docker stats --no-stream --format '{{.MemUsage}}' shown)"
-  same 1 "$(docker stats --no-stream --format '{{.PIDs}}' shown)"
+  prints 1 docker stats --no-stream --format '{{.PIDs}}' shown
   remove shown
 }
 
@@ -163,20 +147,20 @@ test_pause_and_unpause() {
   refuses 'paused' docker exec halted true
   docker unpause halted >/dev/null
   state_is halted running
-  same hello "$(docker exec halted echo hello)"
+  prints hello docker exec halted echo hello
   remove halted
 }
 
 test_stop_start_restart_kill() {
   docker run -d --name cycled $image sh -c 'trap "exit 7" TERM; while :; do sleep 0.05; done' >/dev/null
   docker stop -t 5 cycled >/dev/null
-  same 'exited 7' "$(inspect cycled '.State.Status}} {{.State.ExitCode')"
+  prints 'exited 7' inspect cycled '.State.Status}} {{.State.ExitCode'
   docker start cycled >/dev/null
   state_is cycled running
   docker restart -t 1 cycled >/dev/null
   state_is cycled running
   docker kill -s KILL cycled >/dev/null
-  same 137 "$(docker wait cycled)"
+  prints 137 docker wait cycled
   refuses 'already in use' docker run --name cycled $image true
   remove cycled
 }
@@ -202,8 +186,8 @@ test_live_restore() {
   within 5 gone "$(cat $work/dockerd.pid)"
   rm -f /run/docker.pid
   start_dockerd
-  same "$pid" "$(inspect survivor .State.Pid)"
-  same hello "$(docker exec survivor echo hello)"
+  prints "$pid" inspect survivor .State.Pid
+  prints hello docker exec survivor echo hello
   docker kill survivor >/dev/null
   within 5 state_is survivor exited
   remove survivor
@@ -217,15 +201,15 @@ test_restart_of_the_daemon_below() {
   start_daemon
   serves_again() { [ "$(docker exec steady echo hello)" = hello ]; }
   within 15 serves_again
-  same "$pid" "$(inspect steady .State.Pid)"
+  prints "$pid" inspect steady .State.Pid
   kill -KILL "$pid"
   within 10 state_is steady exited
-  same 137 "$(inspect steady .State.ExitCode)"
+  prints 137 inspect steady .State.ExitCode
   remove steady
 }
 
 test_last_clean_up() {
-  same '' "$(docker ps -aq)"
+  prints '' docker ps -aq
   docker rmi -f $image >/dev/null
   local pid
   pid=$(cat $work/dockerd.pid)
@@ -248,4 +232,4 @@ test_last_daemon_stops() {
   same '' "$(sanitizer_reports)"
 }
 
-run_cases
+run_cases "$0"

@@ -17,9 +17,9 @@ test_run_environment() {
 
 test_run_user() {
   [ "$CTR" = 2.4 ] || skip "ctr 1.6 run has no --user"
-  same '1000:1000 1000 2000' "$(ctr run --rm --user user $image run-user sh -c 'echo $(id -u):$(id -g) $(id -G)')"
-  same 1000:0 "$(ctr run --rm --user 1000:0 $image run-ids sh -c 'echo $(id -u):$(id -g)')"
-  same 4242 "$(ctr run --rm --user 4242 $image run-number id -u)"
+  prints '1000:1000 1000 2000' ctr run --rm --user user $image run-user sh -c 'echo $(id -u):$(id -g) $(id -G)'
+  prints 1000:0 ctr run --rm --user 1000:0 $image run-ids sh -c 'echo $(id -u):$(id -g)'
+  prints 4242 ctr run --rm --user 4242 $image run-number id -u
   refuses 'no users found|not found' ctr run --rm --user absent $image run-absent true
 }
 
@@ -29,7 +29,7 @@ test_run_read_only() {
 
 test_run_writes_stay_in_the_container() {
   ctr run --rm $image run-write sh -c 'touch /new; rm /etc/layer2'
-  same 'second layer' "$(ctr run --rm $image run-after cat /etc/layer2)"
+  prints 'second layer' ctr run --rm $image run-after cat /etc/layer2
   refuses 'No such file' ctr run --rm $image run-after ls /new
 }
 
@@ -37,8 +37,8 @@ test_run_mounts() {
   local host=$work/shared-folder
   mkdir -p $host
   echo outside >$host/file
-  same outside "$(ctr run --rm --mount type=bind,src=$host,dst=/data,options=rbind:rw $image run-rw sh -c 'cat /data/file; echo inside >/data/new')"
-  same inside "$(cat $host/new)"
+  prints outside ctr run --rm --mount type=bind,src=$host,dst=/data,options=rbind:rw $image run-rw sh -c 'cat /data/file; echo inside >/data/new'
+  prints inside cat $host/new
   refuses 'Read-only' ctr run --rm --mount type=bind,src=$host,dst=/data,options=rbind:ro $image run-robind touch /data/other
   matches 'tmpfs.*size=1024k' "$(ctr run --rm --mount type=tmpfs,src=tmpfs,dst=/data,options=size=1m $image run-tmpfs grep /data /proc/mounts)"
 }
@@ -77,24 +77,24 @@ test_run_privileges() {
   default=$(capabilities run-caps)
   all=$(sed -n 's/^CapEff:\t//p' /proc/self/status)
   same 00000000a80425fb "$default"
-  same "$all" "$(capabilities run-privileged --privileged)"
-  same 00000000a82425fb "$(capabilities run-add --cap-add CAP_SYS_ADMIN)"
-  same 00000000a80405fb "$(capabilities run-drop --cap-drop CAP_NET_RAW)"
+  prints "$all" capabilities run-privileged --privileged
+  prints 00000000a82425fb capabilities run-add --cap-add CAP_SYS_ADMIN
+  prints 00000000a80405fb capabilities run-drop --cap-drop CAP_NET_RAW
   ctr run --rm --privileged $image run-devices ls /dev/loop-control
   refuses 'No such file' ctr run --rm $image run-devices ls /dev/loop-control
   ctr run --rm --device /dev/loop-control $image run-device ls /dev/loop-control
 }
 
 test_run_seccomp_and_new_privileges() {
-  same 2 "$(ctr run --rm --seccomp $image run-seccomp sed -n 's/^Seccomp:\t//p' /proc/self/status)"
-  same 1 "$(ctr run --rm $image run-nnp sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
-  same 0 "$(ctr run --rm --allow-new-privs $image run-anp sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
+  prints 2 ctr run --rm --seccomp $image run-seccomp sed -n 's/^Seccomp:\t//p' /proc/self/status
+  prints 1 ctr run --rm $image run-nnp sed -n 's/^NoNewPrivs:\t//p' /proc/self/status
+  prints 0 ctr run --rm --allow-new-privs $image run-anp sed -n 's/^NoNewPrivs:\t//p' /proc/self/status
 }
 
 test_run_network_namespaces() {
   local own
   own=$(readlink /proc/self/ns/net)
-  same "$own" "$(ctr run --rm --net-host $image run-host readlink /proc/self/ns/net)"
+  prints "$own" ctr run --rm --net-host $image run-host readlink /proc/self/ns/net
   lacks "^${own//[\[\]]/.}$" "$(ctr run --rm $image run-private readlink /proc/self/ns/net)"
   ip netns add it-joined
   same "net:[$(stat -L -c %i /run/netns/it-joined)]" \
@@ -118,7 +118,7 @@ test_run_labels_annotations_and_pid_file() {
 }
 
 test_run_native_snapshotter() {
-  same 'second layer' "$(ctr run --rm --snapshotter native $image run-native cat /etc/layer2)"
+  prints 'second layer' ctr run --rm --snapshotter native $image run-native cat /etc/layer2
   same 2 "$(ctr snapshots --snapshotter native ls | tail -n +2 | wc -l)"
   matches '^/[^ ]+ / ext4' "$(ctr run --rm --snapshotter native $image run-native grep ' / ' /proc/mounts)"
   matches "overlay / overlay" "$(ctr run --rm $image run-overlay grep ' / ' /proc/mounts)"
@@ -133,26 +133,26 @@ test_run_config_file() {
   make_rootfs
   ctr oci spec | jq --arg path $work/rootfs '.root.path = $path | .process.env = ["MARK=from a file"]
     | .process.args = ["/bin/sh", "-c", "echo $MARK"]' >$work/spec.json
-  same 'from a file' "$(ctr run --rm --config $work/spec.json run-config)"
+  prints 'from a file' ctr run --rm --config $work/spec.json run-config
 }
 
 test_run_own_rootfs() {
   make_rootfs
-  same own "$(ctr run --rm --rootfs $work/rootfs run-rootfs /bin/sh -c 'echo own')"
+  prints own ctr run --rm --rootfs $work/rootfs run-rootfs /bin/sh -c 'echo own'
 }
 
 test_run_runtime_options() {
   local runc=$work/bin/recording-runc
   printf '#!/bin/sh\necho "$@" >>%s\nexec runc "$@"\n' $work/runc.calls >$runc
   chmod 755 $runc
-  same ok "$(ctr run --rm --runc-binary $runc --runc-root $work/runc-root $image run-runc echo ok)"
+  prints ok ctr run --rm --runc-binary $runc --runc-root $work/runc-root $image run-runc echo ok
   file_has $work/runc.calls "--root $work/runc-root/$ns .*create"
   file_has $work/runc.calls "--root $work/runc-root/$ns .*delete"
   same '' "$(find $work/runc-root -mindepth 2)"
 }
 
 test_run_runtime_by_path() {
-  same ok "$(ctr run --rm --runtime "$shim_binary" $image run-path echo ok)"
+  prints ok ctr run --rm --runtime "$shim_binary" $image run-path echo ok
 }
 
 test_run_errors() {
@@ -162,8 +162,8 @@ test_run_errors() {
   refuses 'runtime|not installed|not found' ctr run --rm --runtime io.containerd.absent.v1 $image error-runtime true
   refuses 'identifier|invalid' ctr run --rm $image 'error/id' true
   refuses 'absent-source' ctr run --rm --mount type=bind,src=/absent-source,dst=/data,options=rbind $image error-mount true
-  same '' "$(ctr tasks ls -q)"
-  same '' "$(ctr containers ls -q)"
+  prints '' ctr tasks ls -q
+  prints '' ctr containers ls -q
 }
 
 test_run_duplicate_container_id() {

@@ -10,8 +10,8 @@ in_terminal() { # ARG...: ctr in a terminal where nobody types
 
 test_run_streams() {
   ctr run --rm $image io-streams sh -c 'echo out; echo err >&2' >$work/stdout 2>$work/stderr
-  same out "$(cat $work/stdout)"
-  same err "$(cat $work/stderr)"
+  prints out cat $work/stdout
+  prints err cat $work/stderr
   # ctr forgets an end of its input that comes before the task is there
   same 'from outside' "$({ echo 'from outside'; sleep 0.5; } | ctr run --rm $image io-stdin cat)"
   same 5242880 "$({ head -c 5242880 /dev/zero; sleep 0.5; } | ctr run --rm $image io-much cat | wc -c)"
@@ -19,16 +19,19 @@ test_run_streams() {
 
 # ctr does not wait for the rest of a terminal's output, hence the sleeping.
 test_run_terminal() {
-  same '/dev/pts/0' "$(in_terminal run --rm -t $image io-tty sh -c 'tty; sleep 0.3')"
-  same '0 0' "$(in_terminal run --rm -t $image io-tty-fds sh -c 'test -t 0; a=$?; test -t 2; echo $a $?; sleep 0.3')"
+  prints '/dev/pts/0' in_terminal run --rm -t $image io-tty sh -c 'tty; sleep 0.3'
+  prints '0 0' in_terminal run --rm -t $image io-tty-fds sh -c 'test -t 0; a=$?; test -t 2; echo $a $?; sleep 0.3'
   exits 7 in_terminal run --rm -t $image io-tty-exit sh -c 'exit 7'
 }
 
+# ctr hands on the terminal's size some time after the start, and what is typed whenever it is typed.
 test_run_terminal_input_and_size() {
   local text
-  text=$(script -qefc "stty rows 33 cols 77; $ctr_binary -a $socket -n $ns run --rm -t $image io-size sh" /dev/null \
-    < <(sleep 0.7; echo 'stty size; exit 5'; sleep 0.3) | tr -d '\r') || true
+  text=$(script -qefc "stty rows 33 cols 77; $ctr_binary -a $socket -n $ns run --rm -t $image io-size \
+      sh -c 'until stty size | grep \"33 77\"; do sleep 0.1; done; read line; echo read \$line; sleep 0.3; exit 5'" /dev/null \
+    < <(for _ in $(seq 50); do echo typed; sleep 0.2; done)) || same 5 $?
   matches '33 77' "$text"
+  matches 'read typed' "$text"
 }
 
 test_run_detached() {
@@ -39,14 +42,14 @@ test_run_detached() {
 
 test_run_rm_leaves_nothing() {
   ctr run --rm $image io-rm true
-  same '' "$(ctr tasks ls -q)"
-  same '' "$(ctr containers ls -q)"
+  prints '' ctr tasks ls -q
+  prints '' ctr containers ls -q
   lacks 'io-rm' "$(ctr snapshots ls)"
   [ ! -e "$bundles/$ns/io-rm" ]
 }
 
 test_run_without_streams() {
-  same '' "$(ctr run --rm --null-io $image io-null echo nothing)"
+  prints '' ctr run --rm --null-io $image io-null echo nothing
 }
 
 test_run_log_to_a_file() {

@@ -16,6 +16,6 @@ test_first_import() {
 }
 
 test_first_run() {
-  same hello "$(ctr run --rm $image first echo hello)"
-  same '' "$(ctr containers ls -q)"
+  prints hello ctr run --rm $image first echo hello
+  prints '' ctr containers ls -q
 }

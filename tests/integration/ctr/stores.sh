@@ -107,7 +107,7 @@ test_content_edit() {
   printf '#!/bin/sh\necho after >"$1"\n' >$editor
   chmod 755 $editor
   EDITOR=$editor ctr content edit "$digest" >$work/edited
-  same after "$(ctr content get "$(tail -n 1 $work/edited)")"
+  prints after ctr content get "$(tail -n 1 $work/edited)"
   collect
 }
 
@@ -136,29 +136,29 @@ test_content_prune() {
 }
 
 test_leases() {
-  same lasting "$(ctr leases create --id lasting colour=blue)"
+  prints lasting ctr leases create --id lasting colour=blue
   ctr leases create --id brief --expires 1s
   matches '^ID +CREATED AT +LABELS' "$(ctr leases ls)"
   matches 'lasting.*colour=blue' "$(ctr leases ls)"
-  same lasting "$(ctr leases ls -q 'labels.colour==blue')"
+  prints lasting ctr leases ls -q 'labels.colour==blue'
   refuses 'already exists' ctr leases create --id lasting
   matches '.' "$(ctr leases create)" # the daemon chooses an id
   ctr leases rm lasting brief >/dev/null
   refuses 'not found' ctr leases rm lasting
   ctr leases ls -q | xargs -r -n 1 "$ctr_binary" -a $socket -n "$ns" leases rm >/dev/null
-  same '' "$(ctr leases ls -q)"
+  prints '' ctr leases ls -q
 }
 
 test_containers() {
   ctr containers create --label colour=green $image stored sleep 1
   matches '^CONTAINER +IMAGE +RUNTIME' "$(ctr containers ls)"
   matches "^stored +$image +io.containerd.runc.v2" "$(ctr containers ls | tail -n +2)"
-  same stored "$(ctr containers ls -q labels.colour==green)"
-  same '' "$(ctr containers ls -q labels.colour==red)"
+  prints stored ctr containers ls -q labels.colour==green
+  prints '' ctr containers ls -q labels.colour==red
   same sleep "$(ctr containers info stored | jq -r '.Spec.process.args[0]')"
   same stored "$(ctr containers info stored | jq -r .SnapshotKey)"
   ctr containers label stored colour=red
-  same stored "$(ctr containers ls -q labels.colour==red)"
+  prints stored ctr containers ls -q labels.colour==red
   refuses 'already exists' ctr containers create $image stored true
   ctr containers rm stored
   lacks stored "$(ctr snapshots ls)"
@@ -206,8 +206,8 @@ test_namespaces() {
 test_namespaces_are_apart() {
   local name=$ns-apart
   ctr -n "$name" images import "${local_flag[@]}" $image_tar
-  same apart "$(ctr -n "$name" run --rm $image first echo apart)"
+  prints apart ctr -n "$name" run --rm $image first echo apart
   ctr -n "$name" images rm --sync $image >/dev/null
   ctr namespaces rm "$name"
-  same here "$(ctr run --rm $image first echo here)"
+  prints here ctr run --rm $image first echo here
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Runs the cases of a script and reports them.
 
-case_seconds=20  # longest a case may take
+case_seconds=60  # longest a case may take
 why=$work/why    # the first explanation of the running case
 case_group=none  # process group of the running case
 failures=0
@@ -10,25 +10,25 @@ declare -A known_failures=() # case -> why the daemon under test is known to fai
 
 # Each case is a subshell with set -e, its output kept for when it fails, its process group killed if it hangs.
 run_case() { # FUNCTION
-  local function=$1 name=${1#test_} log=$work/out/${1#test_}.log status=0 started watchdog case_pid
+  local function=$1 name=${1#test_} case_log=$work/out/${1#test_}.log status=0 started watchdog case_pid
   name="$label: ${name//_/ }"
   started=$(milliseconds)
   : >"$why"
   set -m
   (
     set -eEuo pipefail
-    trap 'explain "${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+    trap explain_error ERR
     case_group=$BASHPID
     "$function"
-  ) >"$log" 2>&1 </dev/null &
+  ) >"$case_log" 2>&1 </dev/null &
   case_pid=$!
-  (sleep $case_seconds; explain "still running after $case_seconds s"; kill -9 -- -$case_pid) >/dev/null 2>&1 &
+  (sleep $case_seconds; [ -s "$why" ] || echo "still running after $case_seconds s" >"$why"; kill -9 -- -$case_pid) >/dev/null 2>&1 &
   watchdog=$!
   set +m
   wait $case_pid 2>/dev/null || status=$?
   kill -9 -- -$watchdog 2>/dev/null
   wait $watchdog 2>/dev/null
-  report "$name" "$function" $status "$log" $(($(milliseconds) - started))
+  report "$name" "$function" $status "$case_log" $(($(milliseconds) - started))
   case $status in 0 | 77) ;; *) after_failure >>"$work/after_failure.log" 2>&1 ;; esac
 }
 
@@ -61,11 +61,11 @@ report() { # NAME FUNCTION STATUS LOG MILLISECONDS
 
 cases_in() { sed -nE 's/^(test_[a-z0-9_]+)\(\).*/\1/p' "$@"; } # FILE...: in the order written
 
-run_cases() { # [FILE...]: the cases of these files, else of the script itself; ends the script
+run_cases() { # FILE...: the cases of these files, of which the script itself may be one; ends the script
   local function file
   # shellcheck source=/dev/null
-  for file; do . "$file"; done
-  for function in $(cases_in "${@:-$0}"); do
+  for file; do [ "$file" = "$0" ] || . "$file"; done
+  for function in $(cases_in "$@"); do
     if [[ $function =~ ^test_(first|last)_ || $function =~ $CASES ]]; then run_case "$function"; fi
   done
   if [ -n "${KEEP_LOG:-}" ]; then cp "$work"/*.log "$KEEP_LOG/" 2>/dev/null; fi

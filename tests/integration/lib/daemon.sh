@@ -35,6 +35,7 @@ for binary in "$daemon_binary" "$ctr_binary" "$shim_binary"; do
 done
 
 ctr() { "$ctr_binary" -a $socket -n "$ns" "$@"; }
+answers() { timeout 20 "$ctr_binary" -a $socket -n "$ns" "$@"; } # ctr that is given up in the end
 ctr_events() { exec "$ctr_binary" -a $socket -n "$ns" events "$@"; } # for the background, where its pid is wanted
 local_flag=() # for what would go through the Transfer service
 if [ "$CTR" = 2.4 ]; then local_flag=(--local); fi
@@ -105,4 +106,17 @@ task_is() { [ "$(ctr tasks ls | awk -v id="$1" '$1 == id {print $3}')" = "$2" ];
 remove_container() { # ID: whatever its state
   ctr tasks rm -f "$1" >/dev/null 2>&1 || true # tells the task's exit status by its own
   ctr containers rm "$1"
+}
+
+# remove_all NAMESPACE: all that the API shows there, and one collection. A collection frees what only records held.
+remove_all() {
+  local id
+  local in=("$ctr_binary" -a "$socket" -n "$1")
+  for id in $("${in[@]}" containers ls -q); do
+    "${in[@]}" tasks rm -f "$id" || true
+    "${in[@]}" containers rm "$id"
+  done
+  for id in $("${in[@]}" images ls -q); do "${in[@]}" images rm "$id"; done
+  for id in $("${in[@]}" leases ls -q); do "${in[@]}" leases rm "$id" || true; done
+  "${in[@]}" leases rm --sync "$("${in[@]}" leases create)"
 }

@@ -2,10 +2,16 @@
 # shellcheck shell=bash
 # What cases say. Inside a case every failing command ends it (set -e), so these only add the reason.
 
-explain() { # TEXT: the first explanation of a case's end goes into its report
+# explain TEXT: the first explanation of a case's end goes into its report, with the case's line at that time.
+explain() {
+  local depth=1
+  while [[ ${BASH_SOURCE[depth]:-$0} = "$lib"/* ]]; do depth=$((depth + 1)); done
   echo "$*" >&2
-  [ -s "$why" ] || echo "$*" | head -n 1 >"$why"
+  [ -s "$why" ] || echo "${BASH_SOURCE[depth]##*/}:${BASH_LINENO[depth - 1]}: ${*%%$'\n'*}" >"$why"
 }
+
+# A command failed that no expectation speaks for: what it said last is the likely reason.
+explain_error() { explain "$(tail -n 1 "$case_log")" 2>/dev/null; }
 
 fail() { explain "$*"; return 1; }
 
@@ -13,6 +19,13 @@ skip() { echo "$*" >"$why"; exit 77; } # ends the case
 
 same() { # WANT GOT
   [ "$1" = "$2" ] || fail "wanted '$1', got '$2'"
+}
+
+prints() { # WANT COMMAND...: it succeeds, with this output
+  local want=$1 got status=0
+  shift
+  got=$("$@") || status=$?
+  [ "$got $status" = "$want 0" ] || fail "wanted '$want', got '$got', exit status $status: $*"
 }
 
 matches() { # REGEX TEXT
@@ -53,3 +66,14 @@ within() { # SECONDS COMMAND...: until it succeeds
 file_has() { grep -Eq -- "$2" "$1"; } # FILE REGEX
 
 milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+if [ "$PRESET" = release ]; then slower=1; else slower=4; fi # what a sanitizer may cost
+
+in_time() { # SECONDS COMMAND...: it succeeds within this time, or a sanitizer's multiple of it
+  local limit=$(($1 * slower * 1000)) started took
+  shift
+  started=$(milliseconds)
+  "$@"
+  took=$(($(milliseconds) - started))
+  [ $took -le $limit ] || fail "took $took ms: $*"
+}

@@ -25,8 +25,10 @@ enter_namespaces() { # replaces this process with the same script, inside
   disk=$(mktemp -d "${TMPDIR:-/tmp}/gantry-it.XXXXXX") || exit 1
   truncate -s 8G "$disk/disk.img"
   mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 "$disk/disk.img"
-  IT_DISK=$disk IT_RUN=it$$ unshare --mount --net --pid --fork --mount-proc --kill-child bash "$0" "$@"
-  local status=$?
+  IT_DISK=$disk IT_RUN=it$$ unshare --mount --net --pid --fork --mount-proc --kill-child bash "$0" "$@" &
+  local inside=$! status=0
+  trap 'kill -KILL $inside' INT TERM # which takes all that is inside along
+  wait $inside || status=$?
   rm -rf "$disk"
   find /sys/fs/cgroup -depth -type d -path "*/it$$*" -exec rmdir {} + 2>/dev/null # the parents, which clients chose
   exit $status
