@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/introspection/service.h"
+
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/base/mutex.h"
+#include "core/filters/filter.h"
+#include "proto/services/introspection/v1/introspection.grpc.pb.h"
+#include "services/introspection/server_id.h"
+#include "services/rpc/service.h"
+#include "services/rpc/unary.h"
+
+namespace gantry::introspection {
+namespace {
+
+namespace pb = ::containerd::services::introspection::v1;
+using google::protobuf::Empty;
+
+// The host's platform as OCI names it.
+containerd::types::Platform HostPlatform() {
+  containerd::types::Platform platform;
+  platform.set_os("linux");
+  utsname host{};
+  ::uname(&host);
+  const std::string machine = host.machine;
+  if (machine == "x86_64") {
+    platform.set_architecture("amd64");
+  } else if (machine == "aarch64") {
+    platform.set_architecture("arm64");
+    platform.set_variant("v8");
+  } else {
+    platform.set_architecture(machine);
+  }
+  return platform;
+}
+
+void ToProto(const plugin::Entry& entry, pb::Plugin* out) {
+  out->set_type(entry.type);
+  out->set_id(entry.id);
+  for (const std::string& need : entry.needs) out->add_requires(need);
+  if (entry.meta.has_platform) *out->add_platforms() = HostPlatform();
+  out->mutable_exports()->insert(entry.meta.exports.begin(), entry.meta.exports.end());
+  for (const std::string& capability : entry.meta.capabilities) out->add_capabilities(capability);
+  if (!entry.status.ok()) {
+    out->mutable_init_err()->set_code(static_cast<int>(entry.status.code()));
+    out->mutable_init_err()->set_message(WireMessage(entry.status));
+  }
+}
+
+bool Matches(const filters::Filter& filter, const plugin::Entry& entry) {
+  return filter.Matches([&](filters::FieldPath path) -> std::optional<std::string> {
+    if (path[0] == "type") return filters::NonEmpty(entry.type);
+    if (path[0] == "id") return filters::NonEmpty(entry.id);
+    return std::nullopt;
+  });
+}
+
+absl::StatusOr<uint64_t> PidNamespace() {
+  struct stat attributes {};
+  if (::stat("/proc/self/ns/pid", &attributes) != 0) return FromErrno(errno, "stat /proc/self/ns/pid");
+  return attributes.st_ino;
+}
+
+class IntrospectionService final : public rpc::Service, public pb::Introspection::CallbackService {
+ public:
+  IntrospectionService(const plugin::Graph& graph, std::filesystem::path root, base::WorkerPool& workers)
+      : graph_(graph), root_(std::move(root)), workers_(workers) {}
+
+  grpc::Service& grpc() override { return *this; }
+
+  grpc::ServerUnaryReactor* Plugins(grpc::CallbackServerContext* call, const pb::PluginsRequest* request,
+                                    pb::PluginsResponse* response) override {
+    return rpc::RunUnary(
+        call, workers_, response,
+        [this, request](const Context&) -> absl::StatusOr<pb::PluginsResponse> {
+          ASSIGN_OR_RETURN(const filters::Filter filter, filters::Parse(request->filters()));
+          pb::PluginsResponse list;
+          for (const auto& entry : graph_.entries()) {
+            if (Matches(filter, *entry)) ToProto(*entry, list.add_plugins());
+          }
+          return list;
+        },
+        rpc::Namespace::kIgnored);
+  }
+
+  grpc::ServerUnaryReactor* Server(grpc::CallbackServerContext* call, const Empty*,
+                                   pb::ServerResponse* response) override {
+    return rpc::RunUnary(
+        call, workers_, response,
+        [this](const Context&) -> absl::StatusOr<pb::ServerResponse> {
+          pb::ServerResponse server;
+          ASSIGN_OR_RETURN(*server.mutable_uuid(), Id());
+          server.set_pid(static_cast<uint64_t>(::getpid()));
+          ASSIGN_OR_RETURN(const uint64_t pidns, PidNamespace());
+          server.set_pidns(pidns);
+          return server;
+        },
+        rpc::Namespace::kIgnored);
+  }
+
+  grpc::ServerUnaryReactor* PluginInfo(grpc::CallbackServerContext* call, const pb::PluginInfoRequest* request,
+                                       pb::PluginInfoResponse* response) override {
+    return rpc::RunUnary(
+        call, workers_, response,
+        [this, request](const Context&) -> absl::StatusOr<pb::PluginInfoResponse> {
+          const auto& entries = graph_.entries();
+          const auto found = std::ranges::find_if(entries, [&](const auto& entry) {
+            return entry->type == request->type() && entry->id == request->id();
+          });
+          if (found == entries.end()) return NotFound("plugin {}.{} not found", request->type(), request->id());
+          pb::PluginInfoResponse info;
+          ToProto(**found, info.mutable_plugin());
+          if (!request->has_options()) return info;
+          if (!(*found)->status.ok()) {
+            return FailedPrecondition("plugin {}.{} did not start: {}", request->type(), request->id(),
+                                      WireMessage((*found)->status));
+          }
+          return Unimplemented("plugin {}.{} offers no information", request->type(), request->id());
+        },
+        rpc::Namespace::kIgnored);
+  }
+
+ private:
+  // One call makes the id, however many ask at first.
+  absl::StatusOr<std::string> Id() {
+    base::MutexLock lock(mutex_);
+    return ServerId(root_);
+  }
+
+  const plugin::Graph& graph_;
+  const std::filesystem::path root_;
+  base::WorkerPool& workers_;
+  base::Mutex mutex_;
+};
+
+}  // namespace
+
+plugin::Registration ServicePlugin(const plugin::Graph& graph, base::WorkerPool& workers) {
+  return plugin::Provide(
+      rpc::kService,
+      plugin::Spec<rpc::Service>{
+          .id = "introspection",
+          .init = [&graph, &workers](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+            ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
+            return std::make_unique<IntrospectionService>(graph, root, workers);
+          }});
+}
+
+}  // namespace gantry::introspection
