@@ -11,14 +11,20 @@
 #include "core/namespaces/plugin.h"
 #include "services/containers/service.h"
 #include "services/content/service.h"
+#include "services/events/service.h"
+#include "services/health/service.h"
 #include "services/images/service.h"
+#include "services/introspection/service.h"
 #include "services/leases/service.h"
 #include "services/namespaces/service.h"
+#include "services/snapshots/service.h"
 #include "services/version/service.h"
+#include "snapshotters/native/plugin.h"
+#include "snapshotters/overlayfs/plugin.h"
 
 namespace gantry {
 
-std::vector<plugin::Registration> Builtins(Host& host) {
+std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph) {
   return {
       // core
       events::ExchangePlugin(host.clock),
@@ -29,6 +35,8 @@ std::vector<plugin::Registration> Builtins(Host& host) {
       images::StorePlugin(),
       containers::StorePlugin(),
       leases::StorePlugin(),
+      native::NativePlugin(),
+      overlayfs::OverlayPlugin(),
       CollectionPlugin(),
       // services
       version::ServicePlugin(),
@@ -37,6 +45,10 @@ std::vector<plugin::Registration> Builtins(Host& host) {
       content::ServicePlugin(host.workers),
       images::ServicePlugin(host.workers),
       leases::ServicePlugin(host.workers),
+      snapshots::ServicePlugin(host.workers),
+      events::ServicePlugin(host.workers),
+      health::ServicePlugin(),
+      introspection::ServicePlugin(graph, host.workers),
   };
 }
 

@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "cmd/gantryd/host.h"
+#include "core/plugin/graph.h"
 #include "core/plugin/plugin.h"
 
 namespace gantry {
 
-// Every plugin in this binary. `host` outlives them.
-std::vector<plugin::Registration> Builtins(Host& host);
+// Every plugin in this binary. `host` outlives them; `graph` is the one that will start them.
+std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph);
 
 }  // namespace gantry

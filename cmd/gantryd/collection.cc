@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/gantryd/collection.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@
 #include "core/images/image_resource.h"
 #include "core/leases/lease_resource.h"
 #include "core/log/log.h"
+#include "core/metadata/lease_link.h"
+#include "core/snapshots/gc.h"
+#include "core/snapshots/snapshotter.h"
 #include "proto/events/image.pb.h"
 
 namespace gantry {
@@ -37,23 +41,47 @@ void PublishImageDeletes(events::Exchange& exchange, const std::vector<metadata:
 class Collection {
  public:
   Collection(metadata::Metadata& metadata, content::ContentStore& content,
+             const std::map<std::string, snapshots::Snapshotter*>& snapshotters,
              events::Exchange& exchange)
       : images_([&exchange](const std::vector<metadata::Node>& removed) {
           PublishImageDeletes(exchange, removed);
         }),
+        snapshots_(exchange),
         content_(content),
-        collector_(metadata, {&blobs_, &ingests_, &images_, &containers_, &leases_},
-                   {{"content", &content_}}) {}
+        backends_(Backends(snapshotters)),
+        collector_(metadata, {&blobs_, &ingests_, &images_, &containers_, &leases_, &snapshots_},
+                   All()) {}
 
   gc::Collector& collector() { return collector_; }
 
  private:
+  using SnapshotBackends = std::map<std::string, std::unique_ptr<snapshots::SnapshotBackend>>;
+
+  static SnapshotBackends Backends(
+      const std::map<std::string, snapshots::Snapshotter*>& snapshotters) {
+    SnapshotBackends backends;
+    for (const auto& [name, snapshotter] : snapshotters) {
+      backends.emplace(name, std::make_unique<snapshots::SnapshotBackend>(*snapshotter));
+    }
+    return backends;
+  }
+
+  std::map<std::string, gc::Backend*> All() {
+    std::map<std::string, gc::Backend*> all = {
+        {std::string(metadata::kContentResource), &content_}};
+    for (const auto& [name, backend] : backends_)
+      all.emplace(metadata::SnapshotResource(name), backend.get());
+    return all;
+  }
+
   content::BlobResource blobs_;
   content::IngestResource ingests_;
   images::ImageResource images_;
   containers::ContainerResource containers_;
   leases::LeaseResource leases_;
+  snapshots::SnapshotResource snapshots_;
   content::ContentBackend content_;
+  SnapshotBackends backends_;
   gc::Collector collector_;
 };
 
@@ -103,7 +131,9 @@ absl::StatusOr<std::unique_ptr<gc::Scheduler>> Start(plugin::InitContext& init) 
                    init.Get(content::kContentService, "content-service"));
   ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
   return std::make_unique<CollectionScheduler>(
-      config, *metadata, std::make_shared<Collection>(*metadata, *content, *exchange));
+      config, *metadata,
+      std::make_shared<Collection>(*metadata, *content, init.All(snapshots::kSnapshotter),
+                                   *exchange));
 }
 
 }  // namespace
@@ -113,7 +143,8 @@ plugin::Registration CollectionPlugin() {
       gc::kScheduler,
       plugin::Spec<gc::Scheduler>{
           .id = "scheduler",
-          .needs = {metadata::kMetadata.uri, content::kContentService.uri, events::kExchange.uri},
+          .needs = {metadata::kMetadata.uri, content::kContentService.uri, events::kExchange.uri,
+                    snapshots::kSnapshotter.uri},
           .configure = [](config::Section& section) { return Decode(section).status(); },
           .init = Start});
 }

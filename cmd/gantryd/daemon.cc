@@ -63,7 +63,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(config::Config& config) {
 }
 
 absl::Status Daemon::StartPlugins() {
-  const std::vector<plugin::Registration> builtins = Builtins(host_);
+  const std::vector<plugin::Registration> builtins = Builtins(host_, graph_);
   std::set<std::string> known;
   for (const plugin::Registration& registration : builtins) known.insert(registration.uri());
   known.emplace(kGrpcServerUri);

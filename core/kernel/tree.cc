@@ -24,7 +24,7 @@ class Remover final : public TreeVisitor {
     return LastError("remove " + name);
   }
 
-  Result<void> EnterDirectory(int) override { return {}; }
+  Result<void> EnterDirectory(int, const std::string&) override { return {}; }
 
   Result<void> LeaveDirectory(int parent, const std::string& name) override {
     if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
@@ -55,7 +55,7 @@ class Meter final : public TreeVisitor {
     return {};
   }
 
-  Result<void> EnterDirectory(int self) override {
+  Result<void> EnterDirectory(int self, const std::string&) override {
     struct stat info {};
     if (::fstat(self, &info) != 0) return LastError("stat directory");
     Count(info);

@@ -47,7 +47,7 @@ class Walk {
   Result<void> Push(UniqueFd fd, const std::string& name) {
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) return LastError("stat " + name);
-    if (auto entered = visitor_.EnterDirectory(fd.get()); !entered) return entered;
+    if (auto entered = visitor_.EnterDirectory(fd.get(), name); !entered) return entered;
     // The walk reads a second fd, so that its own keeps no directory position.
     auto listing = OpenAt(fd.get(), ".", O_RDONLY | O_DIRECTORY);
     if (!listing) return listing.error();

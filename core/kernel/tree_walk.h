@@ -21,8 +21,8 @@ class TreeVisitor {
 
   // An entry of the open directory `dir` that is no directory.
   virtual Result<void> VisitFile(int dir, const std::string& name) = 0;
-  // A directory that was opened, before its entries.
-  virtual Result<void> EnterDirectory(int self) = 0;
+  // A directory that was opened, before its entries; the root has no name.
+  virtual Result<void> EnterDirectory(int self, const std::string& name) = 0;
   // A directory below the root after its entries; `parent` is open on the one that holds it.
   virtual Result<void> LeaveDirectory(int parent, const std::string& name) = 0;
 };

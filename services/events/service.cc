@@ -21,11 +21,12 @@ using google::protobuf::Empty;
 
 // Sends one subscriber's events, one write at a time. Ends itself.
 //
-// A turn (poll, then write or sleep) is taken by whoever comes: the call that starts the stream, a finished write, or
-// the publisher that wakes it. Only one of them can be due at any time.
+// A turn (poll, then write or sleep) is taken by whoever comes: the call that starts the stream, a
+// finished write, or the publisher that wakes it. Only one of them can be due at any time.
 class SubscribeCall final : public grpc::ServerWriteReactor<Envelope> {
  public:
-  explicit SubscribeCall(std::unique_ptr<Subscription> subscription) : subscription_(std::move(subscription)) {
+  explicit SubscribeCall(std::unique_ptr<Subscription> subscription)
+      : subscription_(std::move(subscription)) {
     // The client may rely on every event from here on.
     StartSendInitialMetadata();
   }
@@ -72,23 +73,26 @@ class RefusedCall final : public grpc::ServerWriteReactor<Envelope> {
 
 class EventsService final : public rpc::Service, public pb::Events::CallbackService {
  public:
-  EventsService(Exchange& exchange, base::WorkerPool& workers) : exchange_(exchange), workers_(workers) {}
+  EventsService(Exchange& exchange, base::WorkerPool& workers)
+      : exchange_(exchange), workers_(workers) {}
 
   grpc::Service& grpc() override { return *this; }
 
-  grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* call, const pb::PublishRequest* request,
-                                    Empty* response) override {
-    return rpc::RunUnary(call, workers_, response, [this, request](const Context& ctx) -> absl::Status {
-      return exchange_.PublishAny(ctx, request->topic(), request->event());
-    });
+  grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext* call,
+                                    const pb::PublishRequest* request, Empty* response) override {
+    return rpc::RunUnary(call, workers_, response,
+                         [this, request](const Context& ctx) -> absl::Status {
+                           return exchange_.PublishAny(ctx, request->topic(), request->event());
+                         });
   }
 
-  grpc::ServerUnaryReactor* Forward(grpc::CallbackServerContext* call, const pb::ForwardRequest* request,
-                                    Empty* response) override {
+  grpc::ServerUnaryReactor* Forward(grpc::CallbackServerContext* call,
+                                    const pb::ForwardRequest* request, Empty* response) override {
     return rpc::RunUnary(
         call, workers_, response,
         [this, request](const Context&) -> absl::Status {
-          if (!request->has_envelope()) return InvalidArgument("envelope is missing in the request");
+          if (!request->has_envelope())
+            return InvalidArgument("envelope is missing in the request");
           return exchange_.Forward(request->envelope());
         },
         rpc::Namespace::kIgnored);
@@ -111,13 +115,13 @@ class EventsService final : public rpc::Service, public pb::Events::CallbackServ
 plugin::Registration ServicePlugin(base::WorkerPool& workers) {
   return plugin::Provide(
       rpc::kService,
-      plugin::Spec<rpc::Service>{
-          .id = "events",
-          .needs = {kExchange.uri},
-          .init = [&workers](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
-            ASSIGN_OR_RETURN(Exchange * exchange, init.Get(kExchange));
-            return std::make_unique<EventsService>(*exchange, workers);
-          }});
+      plugin::Spec<rpc::Service>{.id = "events",
+                                 .needs = {kExchange.uri},
+                                 .init = [&workers](plugin::InitContext& init)
+                                     -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+                                   ASSIGN_OR_RETURN(Exchange * exchange, init.Get(kExchange));
+                                   return std::make_unique<EventsService>(*exchange, workers);
+                                 }});
 }
 
 }  // namespace gantry::events

@@ -12,7 +12,8 @@ namespace {
 
 namespace pb = ::grpc::health::v1;
 
-// Tells the state once and stays open until the client or the server ends it: the state does not change in between.
+// Tells the state once and stays open until the client or the server ends it: the state does not
+// change in between.
 class WatchCall final : public grpc::ServerWriteReactor<pb::HealthCheckResponse> {
  public:
   explicit WatchCall(pb::HealthCheckResponse::ServingStatus status) {
@@ -34,15 +35,17 @@ class HealthService final : public rpc::Service, public pb::Health::CallbackServ
  public:
   grpc::Service& grpc() override { return *this; }
 
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext*, const pb::HealthCheckRequest* request,
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext*,
+                                  const pb::HealthCheckRequest* request,
                                   pb::HealthCheckResponse* response) override {
-    if (!request->service().empty()) return rpc::EndNow(NotFound("unknown service {:?}", request->service()));
+    if (!request->service().empty())
+      return rpc::EndNow(NotFound("unknown service {:?}", request->service()));
     response->set_status(pb::HealthCheckResponse::SERVING);
     return rpc::EndNow(absl::OkStatus());
   }
 
-  grpc::ServerWriteReactor<pb::HealthCheckResponse>* Watch(grpc::CallbackServerContext*,
-                                                           const pb::HealthCheckRequest* request) override {
+  grpc::ServerWriteReactor<pb::HealthCheckResponse>* Watch(
+      grpc::CallbackServerContext*, const pb::HealthCheckRequest* request) override {
     return new WatchCall(request->service().empty() ? pb::HealthCheckResponse::SERVING
                                                     : pb::HealthCheckResponse::SERVICE_UNKNOWN);
   }
@@ -52,11 +55,12 @@ class HealthService final : public rpc::Service, public pb::Health::CallbackServ
 
 plugin::Registration ServicePlugin() {
   return plugin::Provide(
-      rpc::kService, plugin::Spec<rpc::Service>{
-                         .id = "healthcheck",
-                         .init = [](plugin::InitContext&) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
-                           return std::make_unique<HealthService>();
-                         }});
+      rpc::kService,
+      plugin::Spec<rpc::Service>{
+          .id = "healthcheck",
+          .init = [](plugin::InitContext&) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+            return std::make_unique<HealthService>();
+          }});
 }
 
 }  // namespace gantry::health

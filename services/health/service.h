@@ -5,8 +5,8 @@
 
 namespace gantry::health {
 
-// grpc.health.v1.Health as plugin healthcheck: the daemon as a whole (service "") is SERVING while it serves at all; other
-// names are unknown. Answers without a namespace.
+// grpc.health.v1.Health as plugin healthcheck: the daemon as a whole (service "") is SERVING while
+// it serves at all; other names are unknown. Answers without a namespace.
 plugin::Registration ServicePlugin();
 
 }  // namespace gantry::health

@@ -19,7 +19,8 @@ bool IsUuid(const std::string& text) {
   if (text.size() != kLength) return false;
   for (size_t i = 0; i < text.size(); ++i) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i]))) return false;
+    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i])))
+      return false;
   }
   return true;
 }
@@ -30,8 +31,8 @@ std::string MakeUuid() {
   hex[12] = '4';
   constexpr std::string_view kVariants = "89ab";
   hex[16] = kVariants[static_cast<size_t>(hex[16]) % kVariants.size()];
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
-         hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" +
+         hex.substr(16, 4) + "-" + hex.substr(20);
 }
 
 }  // namespace
@@ -46,8 +47,8 @@ absl::StatusOr<std::string> ServerId(const std::filesystem::path& folder) {
     if (!id.empty()) return Unknown("{} holds no UUID", file);
   }
   const std::string id = MakeUuid();
-  RETURN_IF_ERROR(
-      ToStatus(kernel::WriteFileAtomic(file, id, kFileMode, kernel::Durability::kFileAndDirectory)));
+  RETURN_IF_ERROR(ToStatus(
+      kernel::WriteFileAtomic(file, id, kFileMode, kernel::Durability::kFileAndDirectory)));
   return id;
 }
 

@@ -66,18 +66,21 @@ bool Matches(const filters::Filter& filter, const plugin::Entry& entry) {
 
 absl::StatusOr<uint64_t> PidNamespace() {
   struct stat attributes {};
-  if (::stat("/proc/self/ns/pid", &attributes) != 0) return FromErrno(errno, "stat /proc/self/ns/pid");
+  if (::stat("/proc/self/ns/pid", &attributes) != 0)
+    return FromErrno(errno, "stat /proc/self/ns/pid");
   return attributes.st_ino;
 }
 
 class IntrospectionService final : public rpc::Service, public pb::Introspection::CallbackService {
  public:
-  IntrospectionService(const plugin::Graph& graph, std::filesystem::path root, base::WorkerPool& workers)
+  IntrospectionService(const plugin::Graph& graph, std::filesystem::path root,
+                       base::WorkerPool& workers)
       : graph_(graph), root_(std::move(root)), workers_(workers) {}
 
   grpc::Service& grpc() override { return *this; }
 
-  grpc::ServerUnaryReactor* Plugins(grpc::CallbackServerContext* call, const pb::PluginsRequest* request,
+  grpc::ServerUnaryReactor* Plugins(grpc::CallbackServerContext* call,
+                                    const pb::PluginsRequest* request,
                                     pb::PluginsResponse* response) override {
     return rpc::RunUnary(
         call, workers_, response,
@@ -107,7 +110,8 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
         rpc::Namespace::kIgnored);
   }
 
-  grpc::ServerUnaryReactor* PluginInfo(grpc::CallbackServerContext* call, const pb::PluginInfoRequest* request,
+  grpc::ServerUnaryReactor* PluginInfo(grpc::CallbackServerContext* call,
+                                       const pb::PluginInfoRequest* request,
                                        pb::PluginInfoResponse* response) override {
     return rpc::RunUnary(
         call, workers_, response,
@@ -116,15 +120,17 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
           const auto found = std::ranges::find_if(entries, [&](const auto& entry) {
             return entry->type == request->type() && entry->id == request->id();
           });
-          if (found == entries.end()) return NotFound("plugin {}.{} not found", request->type(), request->id());
+          if (found == entries.end())
+            return NotFound("plugin {}.{} not found", request->type(), request->id());
           pb::PluginInfoResponse info;
           ToProto(**found, info.mutable_plugin());
           if (!request->has_options()) return info;
           if (!(*found)->status.ok()) {
-            return FailedPrecondition("plugin {}.{} did not start: {}", request->type(), request->id(),
-                                      WireMessage((*found)->status));
+            return FailedPrecondition("plugin {}.{} did not start: {}", request->type(),
+                                      request->id(), WireMessage((*found)->status));
           }
-          return Unimplemented("plugin {}.{} offers no information", request->type(), request->id());
+          return Unimplemented("plugin {}.{} offers no information", request->type(),
+                               request->id());
         },
         rpc::Namespace::kIgnored);
   }
@@ -145,14 +151,14 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
 }  // namespace
 
 plugin::Registration ServicePlugin(const plugin::Graph& graph, base::WorkerPool& workers) {
-  return plugin::Provide(
-      rpc::kService,
-      plugin::Spec<rpc::Service>{
-          .id = "introspection",
-          .init = [&graph, &workers](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
-            ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
-            return std::make_unique<IntrospectionService>(graph, root, workers);
-          }});
+  return plugin::Provide(rpc::kService,
+                         plugin::Spec<rpc::Service>{
+                             .id = "introspection",
+                             .init = [&graph, &workers](plugin::InitContext& init)
+                                 -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+                               ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
+                               return std::make_unique<IntrospectionService>(graph, root, workers);
+                             }});
 }
 
 }  // namespace gantry::introspection
