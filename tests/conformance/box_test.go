@@ -200,12 +200,39 @@ func waitExit(t testing.TB, exits <-chan containerd.ExitStatus) uint32 {
 	return 0
 }
 
-// delete deletes the stopped task and returns its status.
+// within gives up on what has no time limit of its own.
+func within[T any](t testing.TB, what string, call func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- call() }()
+	select {
+	case result := <-done:
+		return result
+	case <-time.After(scaled(30 * time.Second)):
+		t.Fatalf("not within 30 s: %s", what)
+		panic("unreachable")
+	}
+}
+
+// drain waits until all output of the task has been copied.
+func (b *box) drain() {
+	b.e.t.Helper()
+	within(b.e.t, "the end of the output of "+b.id, func() bool { b.task.IO().Wait(); return true })
+}
+
+// delete deletes the stopped task and returns its status. The client waits for the end of the output first.
 func (b *box) delete() uint32 {
 	b.e.t.Helper()
-	status, err := b.task.Delete(b.e.ctx)
-	ok(b.e.t, err)
-	return status.ExitCode()
+	type result struct {
+		status *containerd.ExitStatus
+		err    error
+	}
+	got := within(b.e.t, "the deletion of "+b.id, func() result {
+		status, err := b.task.Delete(b.e.ctx)
+		return result{status, err}
+	})
+	ok(b.e.t, got.err)
+	return got.status.ExitCode()
 }
 
 // finish kills the task, waits and deletes it.

@@ -268,7 +268,7 @@ func TestS081_S101_Terminal(t *testing.T) {
 	_, err = feed.WriteString("go\n")
 	ok(t, err)
 	equal(t, "exit status", b.exit(), 4)
-	b.task.IO().Wait()
+	b.drain()
 	lines := strings.Split(strings.ReplaceAll(out.String(), "\r", ""), "\n")
 	if len(lines) < 4 || !strings.HasPrefix(lines[0], "/dev/") || lines[1] != "17 91" || !slices.Contains(lines, "45 123") {
 		t.Errorf("output %q", lines)
@@ -288,7 +288,7 @@ func TestS094_S097_ShortOutputIsComplete(t *testing.T) {
 	for range 3 {
 		b := e.run(boxOptions{args: sh(fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size))})
 		equal(t, "exit status", b.exit(), 0)
-		b.task.IO().Wait()
+		b.drain()
 		equal(t, "bytes", len(b.out.String()), size)
 		b.delete()
 	}

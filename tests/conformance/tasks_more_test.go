@@ -144,7 +144,7 @@ func TestS133_MountList(t *testing.T) {
 	ok(t, os.Mkdir(filepath.Join(upper, "data"), 0o755))
 	b := e.run(boxOptions{args: sh("ls /data; touch /data/x || echo read-only"), rootfs: rootfs})
 	b.exit()
-	b.task.IO().Wait()
+	b.drain()
 	equal(t, "output", b.out.String(), "given\nread-only\n")
 	b.delete()
 	equal(t, "bundle", exists(b.bundle()), false)

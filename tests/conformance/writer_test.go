@@ -20,16 +20,6 @@ type writer struct {
 	ref    string
 }
 
-// startWriter opens the stream without sending.
-func (e *env) startWriter(ref string) *writer {
-	e.t.Helper()
-	ctx, cancel := context.WithCancel(e.ctx)
-	e.t.Cleanup(cancel)
-	stream, err := e.content().Write(ctx)
-	ok(e.t, err)
-	return &writer{e: e, stream: stream, cancel: cancel, ref: ref}
-}
-
 // send makes one round trip.
 func (w *writer) send(req *contentapi.WriteContentRequest) (*contentapi.WriteContentResponse, error) {
 	if err := w.stream.Send(req); err != nil && !errors.Is(err, io.EOF) {
@@ -38,13 +28,20 @@ func (w *writer) send(req *contentapi.WriteContentRequest) (*contentapi.WriteCon
 	return w.stream.Recv()
 }
 
-// tryOpen sends the first STAT.
+// tryOpen opens the stream and sends the first STAT.
 func (e *env) tryOpen(ref string, total int64, expected string) (*writer, *contentapi.WriteContentResponse, error) {
 	e.t.Helper()
-	w := e.startWriter(ref)
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.t.Cleanup(cancel)
+	stream, err := e.content().Write(ctx)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	w := &writer{e: e, stream: stream, cancel: cancel, ref: ref}
 	answer, err := w.send(&contentapi.WriteContentRequest{Ref: ref, Total: total, Expected: expected})
 	if err != nil {
-		w.cancel()
+		cancel()
 	}
 	return w, answer, err
 }
