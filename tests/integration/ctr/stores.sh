@@ -137,7 +137,7 @@ test_content_prune() {
 
 test_leases() {
   prints lasting ctr leases create --id lasting colour=blue
-  ctr leases create --id brief --expires 1s
+  prints brief ctr leases create --id brief --expires 1h
   matches '^ID +CREATED AT +LABELS' "$(ctr leases ls)"
   matches 'lasting.*colour=blue' "$(ctr leases ls)"
   prints lasting ctr leases ls -q 'labels.colour==blue'
@@ -147,6 +147,12 @@ test_leases() {
   refuses 'not found' ctr leases rm lasting
   ctr leases ls -q | xargs -r -n 1 "$ctr_binary" -a $socket -n "$ns" leases rm >/dev/null
   prints '' ctr leases ls -q
+}
+
+test_leases_expire() {
+  ctr leases create --id expired --expires 1s
+  collected() { collect; lacks expired "$(ctr leases ls -q)"; }
+  within 10 collected
 }
 
 test_containers() {

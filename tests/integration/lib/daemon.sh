@@ -67,7 +67,7 @@ launch_daemon() {
   disown
 }
 
-daemon_serves() { ctr version; }
+daemon_serves() { ctr namespaces ls; }
 
 start_daemon() {
   launch_daemon
