@@ -28,17 +28,15 @@ integration_suite() {
 
 # The Go module makes its own namespaces and file system.
 conformance_suite() {
-  local slower=1 go
+  local slower=1 go options
   go=$(find_go)
   if [ "$preset" != release ]; then slower=4; fi
+  mapfile -t options < <(sanitizer_options "$results")
+  options+=(GANTRY_DAEMON=gantryd GANTRY_BIN="$repo/build/$preset/bin/gantryd" GOTOOLCHAIN=local
+    GANTRY_SHIM_DIR="$(client_dir containerd)" GANTRY_PRESET_TIMEOUT_SCALE="$slower")
   (
     cd "$repo/tests/conformance" || exit
-    export GANTRY_DAEMON=gantryd GANTRY_BIN="$repo/build/$preset/bin/gantryd" GANTRY_PRESET_TIMEOUT_SCALE=$slower
-    GANTRY_SHIM_DIR=$(client_dir containerd)
-    export GANTRY_SHIM_DIR GOTOOLCHAIN=local ASAN_OPTIONS="log_path=$results/sanitizer" \
-      UBSAN_OPTIONS="log_path=$results/sanitizer:print_stacktrace=1" \
-      TSAN_OPTIONS="log_path=$results/sanitizer suppressions=$repo/hack/tsan.supp"
-    "$go" test -json -count=1 -timeout 30m ./... 2>&1 || true
+    env "${options[@]}" "$go" test -json -count=1 -timeout 30m ./... 2>&1 || true
   ) | tee "$results/conformance.json" | "$repo/hack/lib/go-cases" conformance
   find "$results" -name 'sanitizer.*' -printf 'not ok conformance: sanitizer report %p\n'
 }

@@ -60,8 +60,9 @@ launch_daemon() {
   mkdir -p $work/path
   ln -sfn "$shim_binary" $work/path/containerd-shim-runc-v2
   [ -e $work/config.toml ] || write_daemon_config
-  env PATH="$work/path:$PATH" ASAN_OPTIONS=log_path=$work/sanitizer UBSAN_OPTIONS=log_path=$work/sanitizer:print_stacktrace=1 \
-    TSAN_OPTIONS="log_path=$work/sanitizer suppressions=$repo/hack/tsan.supp" \
+  local options
+  mapfile -t options < <(sanitizer_options $work)
+  env PATH="$work/path:$PATH" "${options[@]}" \
     "$daemon_binary" --config $work/config.toml >>$daemon_log 2>&1 </dev/null &
   echo $! >$daemon_pid_file
   disown

@@ -57,6 +57,7 @@ label=$suite # printed before each case's name
 
 . "$repo/hack/lib/toolchain.sh"
 . "$repo/hack/lib/clients.sh"
+. "$repo/hack/lib/sanitizers.sh"
 . "$lib/expect.sh"
 . "$lib/cases.sh"
 . "$lib/daemon.sh"
