@@ -16,8 +16,10 @@ struct Limits {
   size_t max_xattr_name_bytes = 255;               // the kernel's
   size_t max_xattr_value_bytes = size_t{1} << 16;  // the kernel's
   size_t max_sparse_runs = size_t{1} << 20;        // per entry
-  uint64_t max_entries = uint64_t{1} << 24;        // in all
+  uint64_t max_entries = uint64_t{1} << 23;        // in all
   uint64_t max_bytes = uint64_t{1} << 44;          // content in all, holes included
+  // Names of directories whose times are set in the end.
+  uint64_t max_remembered_bytes = uint64_t{1} << 28;
 };
 
 }  // namespace gantry::archive

@@ -22,20 +22,18 @@ absl::Status AppendRun(SparseMap& map, int64_t offset, int64_t size, size_t max_
 
 absl::StatusOr<SparseMap> ParseSparseList(std::string_view text, size_t max_runs) {
   SparseMap map;
-  std::optional<int64_t> offset;
+  bool have_offset = false;
+  int64_t offset = 0;
   while (!text.empty()) {
     const size_t comma = text.find(',');
     const std::optional<int64_t> number = ParseDecimal(text.substr(0, comma));
     if (!number) return Malformed();
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-    if (!offset) {
-      offset = number;
-      continue;
-    }
-    RETURN_IF_ERROR(AppendRun(map, *offset, *number, max_runs));
-    offset.reset();
+    if (have_offset) RETURN_IF_ERROR(AppendRun(map, offset, *number, max_runs));
+    offset = *number;
+    have_offset = !have_offset;
   }
-  if (offset) return Malformed();
+  if (have_offset) return Malformed();
   return map;
 }
 
