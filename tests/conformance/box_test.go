@@ -62,7 +62,7 @@ var busyboxRoot = sync.OnceValues(func() (string, error) {
 })
 
 // cgroupRoot is the cgroup below which all containers of this run live.
-var cgroupRoot = fmt.Sprintf("/conformance-%d", os.Getpid())
+func cgroupRoot() string { return cgroupRootOf(filepath.Dir(run.work)) }
 
 // box is one container with a task.
 type box struct {
@@ -129,7 +129,7 @@ func (e *env) newContainer(o boxOptions) *box {
 	}
 	spec := append([]oci.SpecOpts{
 		oci.WithDefaultSpec(), oci.WithDefaultPathEnv, oci.WithRootFSPath("rootfs"), oci.WithProcessArgs(o.args...),
-		oci.WithCgroup(cgroupRoot + "/" + e.ns + "/" + b.id),
+		oci.WithCgroup(cgroupRoot() + "/" + e.ns + "/" + b.id),
 	}, o.spec...)
 	opts := append([]containerd.NewContainerOpts{
 		containerd.WithNewSpec(spec...), containerd.WithRuntime(o.runtime, o.options)}, o.container...)
@@ -312,7 +312,7 @@ func (b *box) cgroup(controller, file string) string {
 	if !exists(filepath.Join(base, "cgroup.controllers")) {
 		base = filepath.Join(base, controller)
 	}
-	return filepath.Join(base, cgroupRoot, b.e.ns, b.id, file)
+	return filepath.Join(base, cgroupRoot(), b.e.ns, b.id, file)
 }
 
 func mountsOf(mounts []mount.Mount) []*types.Mount { return mount.ToProto(mounts) }

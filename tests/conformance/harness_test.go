@@ -438,7 +438,7 @@ func leaks(fdsBefore int) []string {
 	if left := mountsBelow(run.work); len(left) > 0 {
 		problems = append(problems, fmt.Sprintf("%d mounts left, among them %s", len(left), left[0]))
 	}
-	return append(problems, leftCgroups()...)
+	return append(problems, leftCgroups(cgroupRoot())...)
 }
 
 func (d *daemon) fdTargets() []string {

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// leftCgroups removes the cgroups of this run. Those of a namespace are ours; a container's is a leak, and is named.
-func leftCgroups() []string {
+// leftCgroups removes the cgroups below root. Those of a namespace are ours; a container's is a leak, and is named.
+func leftCgroups(root string) []string {
 	var problems []string
-	for _, top := range cgroupFolders() {
+	for _, top := range cgroupFolders(root) {
 		depth := strings.Count(top, "/")
 		var folders []string
 		_ = filepath.WalkDir(top, func(path string, entry os.DirEntry, err error) error {
@@ -32,10 +32,10 @@ func leftCgroups() []string {
 	return problems
 }
 
-// cgroupFolders are the folders of cgroupRoot in all hierarchies.
-func cgroupFolders() []string {
-	found, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroupRoot)
-	if unified := "/sys/fs/cgroup" + cgroupRoot; exists(unified) {
+// cgroupFolders are the folders of root in all hierarchies.
+func cgroupFolders(root string) []string {
+	found, _ := filepath.Glob("/sys/fs/cgroup/*" + root)
+	if unified := "/sys/fs/cgroup" + root; exists(unified) {
 		found = append(found, unified)
 	}
 	return found

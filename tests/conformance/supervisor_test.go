@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,11 +41,16 @@ func supervise() int {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), envInner+"="+dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
+	// The inner process ends with this thread, so the thread must stay.
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
+		Pdeathsig: syscall.SIGKILL}
+	signal.Ignore(syscall.SIGPIPE) // Whoever reads our output may go; cleaning up must not end with it.
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		return 1
 	}
+	host := &privateHost{dir: dir}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	go func() {
@@ -52,16 +58,18 @@ func supervise() int {
 			_ = cmd.Process.Signal(s)
 		}
 	}()
+	host.learn(cmd.Process.Pid)
 	err = cmd.Wait()
 	code := cmd.ProcessState.ExitCode()
 	if err != nil && code <= 0 {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		code = 1
 	}
-	if left := killLeftovers(dir); len(left) > 0 {
+	if left := host.killLeftovers(); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "conformance: processes left behind:\n  "+strings.Join(left, "\n  "))
 		code = 1
 	}
+	leftCgroups(cgroupRootOf(dir))
 	return code
 }
 
@@ -116,24 +124,65 @@ func processes(text string, skip ...int) map[int]string {
 	return found
 }
 
-// killLeftovers ends, by pid, every process that names dir on its command line and says which they were.
-func killLeftovers(dir string) []string {
+// privateHost is what tells the processes of a run from all others.
+type privateHost struct {
+	dir   string // on their command line,
+	mount string // or their mount namespace, as /proc names it,
+	// or a cgroup below cgroupRootOf(dir).
+}
+
+// learn waits for the inner process to have a mount namespace of its own.
+func (h *privateHost) learn(pid int) {
+	ours, _ := os.Readlink("/proc/self/ns/mnt")
+	for range 1000 {
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+		if err != nil {
+			return
+		}
+		if theirs != ours {
+			h.mount = theirs
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (h *privateHost) owns(pid int, line string) bool {
+	if strings.Contains(line, h.dir) {
+		return true
+	}
+	if theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid)); err == nil && h.mount != "" && theirs == h.mount {
+		return true
+	}
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return err == nil && strings.Contains(string(groups), ":"+cgroupRootOf(h.dir)+"/")
+}
+
+// killLeftovers ends, by pid, every process of the run and says which they were.
+func (h *privateHost) killLeftovers() []string {
 	var left []string
 	for round := 0; round < 20; round++ {
-		found := processes(dir)
-		if len(found) == 0 {
-			break
-		}
-		for pid, line := range found {
+		found := 0
+		for pid, line := range processes("") {
+			if !h.owns(pid, line) {
+				continue
+			}
+			found++
 			if round == 0 {
 				left = append(left, fmt.Sprintf("%d %s", pid, line))
 			}
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
+		if found == 0 {
+			break
+		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	return left
 }
+
+// cgroupRootOf is the cgroup below which all containers of a run live.
+func cgroupRootOf(dir string) string { return "/conformance-" + filepath.Base(dir) }
 
 // enterPrivateHost prepares the namespaces of the inner process: a private /run, loopback, and the loop file system.
 // It returns the mount point.
