@@ -118,6 +118,7 @@ test_exit_of_an_exec_while_the_daemon_is_away() {
 }
 
 test_what_was_answered_is_kept() {
+  collect
   ctr containers create $image kept true
   ctr leases create --id kept-lease
   ctr namespaces create "$ns-kept" colour=blue

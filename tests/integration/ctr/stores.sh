@@ -4,10 +4,6 @@
 
 top_snapshot() { ctr snapshots ls | awk '$1 ~ /^sha256:/ && $3 == "Committed" {print $1}'; } # the one with a parent
 
-# Removing a lease synchronously collects garbage, for which ctr has no command. Cases that make what nothing refers to
-# do this first, so that no collection is due when they begin.
-collect() { ctr leases rm --sync "$(ctr leases create)" >/dev/null; }
-
 test_snapshots_life() {
   local parent at=$work/snapshot
   parent=$(top_snapshot)
