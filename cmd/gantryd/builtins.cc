@@ -11,6 +11,7 @@
 #include "core/namespaces/plugin.h"
 #include "services/containers/service.h"
 #include "services/content/service.h"
+#include "services/diff/service.h"
 #include "services/events/service.h"
 #include "services/health/service.h"
 #include "services/images/service.h"
@@ -46,6 +47,7 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       images::ServicePlugin(host.workers),
       leases::ServicePlugin(host.workers),
       snapshots::ServicePlugin(host.workers),
+      diff::ServicePlugin(host.workers),
       events::ServicePlugin(host.workers),
       health::ServicePlugin(),
       introspection::ServicePlugin(graph, host.workers),

@@ -34,7 +34,7 @@ class Clearer final : public kernel::TreeVisitor {
     return kernel::LastError("remove " + name);
   }
 
-  kernel::Result<void> EnterDirectory(int) override { return {}; }
+  kernel::Result<void> EnterDirectory(int, const std::string&) override { return {}; }
 
   kernel::Result<void> LeaveDirectory(int parent, const std::string& name) override {
     auto keep = Keeps(parent, name);
