@@ -56,24 +56,49 @@ absl::Status Exchange::Publish(const Context& ctx, std::string_view topic,
   if (!event.SerializeToString(packed.mutable_value())) {
     return InvalidArgument("event of type {} cannot be serialized", packed.type_url());
   }
-  return PublishAny(ctx, topic, std::move(packed));
+  ASSIGN_OR_RETURN(Envelope envelope, Wrap(ctx, topic, std::move(packed)));
+  Deliver(std::move(envelope));
+  return absl::OkStatus();
 }
 
-absl::Status Exchange::PublishAny(const Context& ctx, std::string_view topic,
-                                  google::protobuf::Any event) {
+absl::StatusOr<Envelope> Exchange::Wrap(const Context& ctx, std::string_view topic,
+                                        google::protobuf::Any event) const {
   if (ctx.ns.empty()) return FailedPrecondition("namespace is required");
   Envelope envelope;
   envelope.set_namespace_(ctx.ns);
   envelope.set_topic(std::string(topic));
   *envelope.mutable_event() = std::move(event);
   SetTime(*envelope.mutable_timestamp(), clock_.Now());
-  return Forward(std::move(envelope));
+  RETURN_IF_ERROR(Validate(envelope));
+  return envelope;
+}
+
+absl::Status Exchange::PublishAny(const Context& ctx, std::string_view topic,
+                                  google::protobuf::Any event) {
+  ASSIGN_OR_RETURN(Envelope envelope, Wrap(ctx, topic, std::move(event)));
+  if (Admits(envelope)) Deliver(std::move(envelope));
+  return absl::OkStatus();
 }
 
 absl::Status Exchange::Forward(Envelope envelope) {
   RETURN_IF_ERROR(Validate(envelope));
-  Deliver(std::move(envelope));
+  if (Admits(envelope)) Deliver(std::move(envelope));
   return absl::OkStatus();
+}
+
+void Exchange::SetGate(Gate gate) {
+  auto shared = gate ? std::make_shared<const Gate>(std::move(gate)) : nullptr;
+  base::MutexLock lock(mutex_);
+  gate_ = std::move(shared);
+}
+
+bool Exchange::Admits(const Envelope& envelope) {
+  std::shared_ptr<const Gate> gate;
+  {
+    base::MutexLock lock(mutex_);
+    gate = gate_;
+  }
+  return gate == nullptr || (*gate)(envelope);
 }
 
 void Exchange::Deliver(Envelope envelope) {

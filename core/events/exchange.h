@@ -3,11 +3,13 @@
 
 #include <google/protobuf/any.pb.h>
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "core/base/clock.h"
 #include "core/base/context.h"
 #include "core/base/mutex.h"
@@ -43,6 +45,12 @@ class Exchange final : public Publisher {
   // a bad namespace or topic, a time that is absent or zero, an event without a type.
   absl::Status Forward(Envelope envelope);
 
+  // Shows each event that a client or a shim brings to `gate` before it is passed on; one that it
+  // answers with false is dropped. Events of Publish() pass unseen. `gate` is called on the
+  // publisher's thread and must return at once. Null ends that; calls under way may still run.
+  using Gate = std::function<bool(const Envelope&)>;
+  void SetGate(Gate gate);
+
   // From the return on no matching event is missed.
   std::unique_ptr<Subscription> Subscribe(filters::Filter filter);
 
@@ -53,6 +61,9 @@ class Exchange final : public Publisher {
   friend class Subscription;
   using Queues = std::vector<std::shared_ptr<Queue>>;
 
+  absl::StatusOr<Envelope> Wrap(const Context& ctx, std::string_view topic,
+                                google::protobuf::Any event) const;
+  bool Admits(const Envelope& envelope);
   void Remove(const Queue& queue);
   void Deliver(Envelope envelope);
 
@@ -61,6 +72,7 @@ class Exchange final : public Publisher {
   base::Mutex mutex_;
   std::shared_ptr<const Queues> queues_ ABSL_GUARDED_BY(mutex_) = std::make_shared<const Queues>();
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<const Gate> gate_ ABSL_GUARDED_BY(mutex_);  // null: all may pass
 };
 
 inline constexpr plugin::Kind<Exchange> kExchange{"io.containerd.event.v1"};

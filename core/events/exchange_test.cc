@@ -316,5 +316,19 @@ TEST(ExchangeOrderTest, ConcurrentPublishersAreSeenInOneOrderByAll) {
   }
 }
 
+TEST_F(ExchangeTest, AGateSeesWhatComesFromOutsideAndMayDropIt) {
+  const auto all = Subscribe();
+  exchange_.SetGate([](const Envelope& envelope) { return envelope.topic() != "/t/drop"; });
+  ASSERT_THAT(PublishText("/t/drop", ""), IsOk());
+  ASSERT_THAT(PublishText("/t/keep", ""), IsOk());
+  ASSERT_THAT(exchange_.Forward(Made("/t/drop")), IsOk());
+  // The daemon's own events are not its business.
+  ASSERT_THAT(exchange_.Publish(ctx_, "/t/drop", containerd::events::TaskExit()), IsOk());
+  EXPECT_THAT(Drain(*all), ElementsAre("ns /t/keep", "ns /t/drop"));
+  exchange_.SetGate(nullptr);
+  ASSERT_THAT(exchange_.Forward(Made("/t/drop")), IsOk());
+  EXPECT_THAT(Drain(*all), ElementsAre("ns /t/drop"));
+}
+
 }  // namespace
 }  // namespace gantry::events

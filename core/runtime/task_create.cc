@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/runtime/task_create.h"
+
+#include <utility>
+
+#include "core/log/log.h"
+#include "core/runtime/exit_watch.h"
+#include "core/runtime/runtime_features.h"
+#include "core/runtime/task_end.h"
+#include "proto/runtime/task/v3/shim.pb.h"
+#include "proto/types/introspection.pb.h"
+
+namespace gantry::runtime {
+namespace {
+
+namespace pb = ::containerd::task::v3;
+
+// One create, from the reserved id to the answer. Each step starts the next; `Abandon` and
+// `RollBackWith` end it early.
+class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
+ public:
+  CreateOperation(TaskEnv& env, std::shared_ptr<Task> task, CreateOptions options,
+                  std::shared_ptr<Caller<uint32_t>> caller)
+      : env_(env),
+        task_(std::move(task)),
+        options_(std::move(options)),
+        caller_(std::move(caller)) {}
+
+  void Begin() {
+    env_.shims.steps().Run([self = shared_from_this()] { self->PrepareBundle(); });
+  }
+
+ private:
+  void PrepareBundle() {
+    if (!caller_->waiting()) return Abandon(Cancelled("caller left"));
+    absl::StatusOr<std::filesystem::path> program = env_.shims.binaries().Resolve(options_.runtime);
+    if (!program.ok()) return Abandon(Annotate(program.status(), "failed to start shim"));
+    program_ = *std::move(program);
+    absl::StatusOr<std::optional<Endpoint>> shared = SandboxEndpoint();
+    if (!shared.ok()) return Abandon(shared.status());
+    std::optional<std::string_view> spec;
+    if (options_.spec) spec = options_.spec->value();
+    absl::StatusOr<Bundle> bundle = Bundle::Create(env_.roots, task_->ns(), task_->id(), spec);
+    if (!bundle.ok()) return Abandon(bundle.status());
+    bundle_.emplace(*std::move(bundle));
+    if (*shared) return JoinSandbox(**shared);
+    env_.shims.Start(*bundle_, program_, Options(), OnLost(),
+                     [self = shared_from_this()](absl::StatusOr<std::shared_ptr<Shim>> shim) {
+                       self->OnShim(std::move(shim));
+                     });
+  }
+
+  // Where the sandbox's shim serves this container too; nothing if it is to be started for it.
+  absl::StatusOr<std::optional<Endpoint>> SandboxEndpoint() {
+    if (options_.sandbox_id.empty() || options_.sandbox_id == task_->id()) return std::nullopt;
+    const Context ctx{.ns = task_->ns()};
+    const auto record = env_.sandboxes.Get(ctx, options_.sandbox_id);
+    if (absl::IsNotFound(record.status())) {
+      log::Warn(
+          "sandbox has no record, starting a shim for its container",
+          {{"ns", task_->ns()}, {"container", task_->id()}, {"sandbox", options_.sandbox_id}});
+      return std::nullopt;
+    }
+    RETURN_IF_ERROR(record.status());
+    std::optional<Endpoint> endpoint;
+    if (!options_.task_api_address.empty()) {
+      ASSIGN_OR_RETURN(endpoint,
+                       ParseTaskApiAddress(options_.task_api_address, options_.task_api_version));
+    } else {
+      ASSIGN_OR_RETURN(endpoint, ShimOfSandbox());
+    }
+    // Older shims must be told of each container through their program.
+    if (endpoint->version < kNewestShimVersion) return std::nullopt;
+    return endpoint;
+  }
+
+  absl::StatusOr<Endpoint> ShimOfSandbox() {
+    const std::shared_ptr<Task> sandbox = env_.tasks.Find(task_->ns(), options_.sandbox_id);
+    const std::shared_ptr<Shim> shim = sandbox == nullptr ? nullptr : sandbox->shim();
+    if (shim == nullptr) return NotFound("shim of sandbox {}", options_.sandbox_id);
+    claims_ = shim->mounts();
+    return shim->connection().endpoint();
+  }
+
+  void JoinSandbox(const Endpoint& endpoint) {
+    absl::Status noted = bundle_->WriteSandbox(options_.sandbox_id);
+    if (noted.ok()) noted = bundle_->WriteShimBinary(program_);
+    if (!noted.ok()) return AbandonBundle(noted);
+    OnShim(env_.shims.Connect(*bundle_, program_, {.endpoint = endpoint, .mounts = claims_},
+                              /*record=*/true, OnLost()));
+  }
+
+  ShimManager::OnLost OnLost() {
+    return [&env = env_, task = std::weak_ptr<Task>(task_)] { OnShimLost(env, task); };
+  }
+
+  const std::optional<google::protobuf::Any>& Options() const {
+    const bool own = options_.task_options && !options_.task_options->value().empty();
+    return own ? options_.task_options : options_.runtime_options;
+  }
+
+  void OnShim(absl::StatusOr<std::shared_ptr<Shim>> shim) {
+    if (!shim.ok()) return CleanUp(Annotate(shim.status(), "failed to start shim"));
+    shim_ = *std::move(shim);
+    task_->SetShim(shim_);
+    if (!options_.spec || !UsesIdmappedMounts(options_.spec->value())) return CallCreate();
+    env_.shims.launcher().Info(
+        program_, Options(), env_.timeouts().quick,
+        [self = shared_from_this()](const absl::StatusOr<::containerd::types::RuntimeInfo>& info) {
+          const absl::Status supported =
+              info.ok() ? CheckIdmapSupport(*info) : Annotate(info.status(), "runtime info");
+          if (!supported.ok()) return self->RollBackWith(supported);
+          self->CallCreate();
+        });
+  }
+
+  void CallCreate() {
+    pb::CreateTaskRequest request;
+    request.set_id(task_->id());
+    request.set_bundle(bundle_->path().string());
+    request.set_terminal(options_.stdio.terminal);
+    request.set_stdin(options_.stdio.in);
+    request.set_stdout(options_.stdio.out);
+    request.set_stderr(options_.stdio.err);
+    request.set_checkpoint(options_.checkpoint.string());
+    if (Options()) *request.mutable_options() = *Options();
+    for (const mount::Mount& mount : options_.rootfs) {
+      auto* out = request.add_rootfs();
+      out->set_type(mount.type);
+      out->set_source(mount.source);
+      out->set_target(mount.target);
+      out->mutable_options()->Assign(mount.options.begin(), mount.options.end());
+    }
+    shim_->Call<pb::CreateTaskResponse>(
+        "Create", request, env_.In(env_.timeouts().runtime_command),
+        [self = shared_from_this()](absl::StatusOr<pb::CreateTaskResponse> response) {
+          self->OnCreated(std::move(response));
+        });
+  }
+
+  void OnCreated(absl::StatusOr<pb::CreateTaskResponse> response) {
+    if (response.ok()) {
+      pid_ = response->pid();
+      return env_.shims.steps().Run([self = shared_from_this()] { self->Finish(); });
+    }
+    if (absl::IsUnimplemented(response.status()) && shim_->Downgrade()) return CallCreate();
+    RollBackWith(Annotate(response.status(), "failed to create shim task"));
+  }
+
+  void Finish() {
+    if (!caller_->waiting()) return RollBackWith(Cancelled("caller left"));
+    task_->SetCreated(pid_, options_.stdio);
+    // From here on a restart keeps the task.
+    if (const absl::Status marked = bundle_->MarkCreated(); !marked.ok()) {
+      return RollBackWith(marked);
+    }
+    if (!task_->BecomeReady()) return RollBackWith(Unknown("shim went away: ttrpc: closed"));
+    // A connection that broke while the task was being made was left to this operation.
+    if (shim_->connection().closed()) OnShimLost(env_, task_);
+    if (task_->ArmWait({})) WatchExit(env_, task_, {});
+    if (!caller_->Answer(pid_) && task_->Move(Task::Phase::kReady, Task::Phase::kDeleting)) {
+      RollBack(env_, task_, [] {});
+    }
+  }
+
+  // Nothing but the id has been taken.
+  void Abandon(const absl::Status& why) {
+    env_.tasks.Erase(*task_);
+    caller_->Answer(why);
+  }
+
+  void AbandonBundle(const absl::Status& why) {
+    RemoveBundle(env_, *bundle_, [self = shared_from_this(), why] { self->Abandon(why); });
+  }
+
+  // There may be a shim, but none that we can speak to.
+  void CleanUp(const absl::Status& why) {
+    env_.shims.steps().Run([self = shared_from_this(), why] {
+      // A program that did not start, or said so, has left nothing to clean up.
+      if (!self->bundle_->ReadEndpoint().ok()) return self->AbandonBundle(why);
+      CleanUpWithoutShim(self->env_, self->task_, self->program_,
+                         [self, why](const auto&) { self->AbandonBundle(why); });
+    });
+  }
+
+  void RollBackWith(const absl::Status& why) {
+    RollBack(env_, task_, [self = shared_from_this(), why] { self->caller_->Answer(why); });
+  }
+
+  TaskEnv& env_;
+  const std::shared_ptr<Task> task_;
+  const CreateOptions options_;
+  const std::shared_ptr<Caller<uint32_t>> caller_;
+  std::filesystem::path program_;
+  std::optional<Bundle> bundle_;
+  std::optional<MountClaims> claims_;  // of a sandbox's shim
+  std::shared_ptr<Shim> shim_;
+  uint32_t pid_ = 0;
+};
+
+}  // namespace
+
+void RunCreate(TaskEnv& env, std::shared_ptr<Task> task, CreateOptions options,
+               std::shared_ptr<Caller<uint32_t>> caller) {
+  std::make_shared<CreateOperation>(env, std::move(task), std::move(options), std::move(caller))
+      ->Begin();
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/runtime/task_end.h"
+
+#include <utility>
+
+#include "core/log/log.h"
+#include "core/runtime/exit_watch.h"
+#include "proto/runtime/task/v3/shim.pb.h"
+
+namespace gantry::runtime {
+namespace {
+
+namespace pb = ::containerd::task::v3;
+using google::protobuf::Empty;
+
+constexpr uint32_t kUnknownExitStatus = 255;
+
+void WarnUnlessOk(const Bundle& bundle, std::string_view what, const absl::Status& status) {
+  if (status.ok()) return;
+  log::Warn(what, {{"ns", bundle.ns()}, {"container", bundle.id()}, {"error", status}});
+}
+
+}  // namespace
+
+void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then) {
+  if (!env.shims.Retire(shim)) {
+    env.shims.Release(shim);
+    return then();
+  }
+  pb::ShutdownRequest request;
+  request.set_id(shim->bundle().id());
+  shim->Call<Empty>(
+      "Shutdown", request, env.In(env.timeouts().shutdown),
+      [&env, shim, then = std::move(then)](const absl::StatusOr<Empty>& done) mutable {
+        // A shim may well end before its answer is out.
+        if (!done.ok() && !IsClosed(done.status())) {
+          WarnUnlessOk(shim->bundle(), "shim did not shut down", done.status());
+        }
+        env.shims.Release(shim);
+        then();
+      });
+}
+
+void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then) {
+  env.shims.steps().Run([&env, bundle, then = std::move(then)]() mutable {
+    const absl::Status removed = bundle.Remove(/*may_unmount=*/false);
+    if (!absl::IsUnavailable(removed)) {
+      WarnUnlessOk(bundle, "cannot remove a bundle", removed);
+      return then();
+    }
+    env.shims.slow_steps().Run([bundle, then = std::move(then)]() mutable {
+      WarnUnlessOk(bundle, "cannot remove a bundle", bundle.Remove(/*may_unmount=*/true));
+      then();
+    });
+  });
+}
+
+void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, Then then) {
+  const std::shared_ptr<Shim> shim = task->shim();
+  pb::DeleteRequest request;
+  request.set_id(task->id());
+  auto finish = [&env, task, then = std::move(then)]() mutable {
+    env.tasks.Erase(*task);
+    then();
+  };
+  shim->Call<pb::DeleteResponse>(
+      "Delete", request, env.In(env.timeouts().cleanup),
+      [&env, task, shim,
+       finish = std::move(finish)](const absl::StatusOr<pb::DeleteResponse>& deleted) mutable {
+        auto remove = [&env, task, shim, finish = std::move(finish)]() mutable {
+          RemoveBundle(env, shim->bundle(), std::move(finish));
+        };
+        // Of a container that was never made, nothing is to be deleted.
+        if (deleted.ok() || absl::IsNotFound(deleted.status())) {
+          return ShutDown(env, shim, std::move(remove));
+        }
+        WarnUnlessOk(shim->bundle(), "shim did not undo a create", deleted.status());
+        env.shims.Release(shim);
+        CleanUpWithoutShim(env, task, shim->program(),
+                           [remove = std::move(remove)](const auto&) mutable { remove(); });
+      });
+}
+
+void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,
+                        const std::filesystem::path& program,
+                        absl::AnyInvocable<void(absl::StatusOr<Exit>)> then) {
+  if (program.empty()) return then(NotFound("program of the shim is not known"));
+  const Bundle bundle(env.roots, task->ns(), task->id());
+  env.shims.launcher().Delete(bundle, program, env.timeouts().cleanup,
+                              [bundle, then = std::move(then)](absl::StatusOr<Exit> exit) mutable {
+                                WarnUnlessOk(bundle, "cannot clean up after a shim", exit.status());
+                                then(std::move(exit));
+                              });
+}
+
+void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesystem::path& program,
+              Then then) {
+  log::Info("cleaning up after a lost shim", {{"ns", task->ns()}, {"container", task->id()}});
+  CleanUpWithoutShim(
+      env, task, program,
+      [&env, task, then = std::move(then)](absl::StatusOr<Exit> cleaned) mutable {
+        Exit exit =
+            cleaned.ok() ? *cleaned : Exit{.status = kUnknownExitStatus, .exited_at = absl::Now()};
+        // An exit that was seen before counts; it was no matter of the shim's death.
+        if (!task->SetExit({}, exit)) {
+          const ProcessState init = task->Init();
+          exit = {.pid = init.pid, .status = init.exit_status, .exited_at = init.exited_at};
+        }
+        const Bundle bundle(env.roots, task->ns(), task->id());
+        RemoveBundle(env, bundle, [&env, task, exit, then = std::move(then)]() mutable {
+          if (task->ClaimExit({})) PublishExit(env, *task, exit);
+          PublishDelete(env, *task, exit);
+          env.tasks.Erase(*task);
+          task->FinishDelete(exit);
+          task->BecomeReady();  // answers those who waited for it to load: it is not there any more
+          then();
+        });
+      });
+}
+
+void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost) {
+  const std::shared_ptr<Task> task = lost.lock();
+  // A task that is being made or deleted sees its call fail, and that operation cleans up.
+  if (task == nullptr || !(task->Move(Task::Phase::kReady, Task::Phase::kDead) ||
+                           task->Move(Task::Phase::kLoading, Task::Phase::kDead))) {
+    return;
+  }
+  const std::shared_ptr<Shim> shim = task->shim();
+  BuryTask(env, task, shim == nullptr ? std::filesystem::path() : shim->program(), [] {});
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways in which a task and its shim come to an end.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "core/base/status.h"
+#include "core/runtime/task.h"
+#include "core/runtime/task_env.h"
+
+namespace gantry::runtime {
+
+using Then = absl::AnyInvocable<void()>;
+
+// Asks the shim to end if it serves nobody else, and lets go of it.
+void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then);
+
+// Takes the bundle away, waiting for what is mounted there to be unmounted.
+void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then);
+
+// Undoes a create that got as far as a shim: deletes the container there, ends the shim, removes
+// the bundle and frees the id. Each step is bounded and none is skipped because one before failed.
+void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, Then then);
+
+// The same where no shim runs, or none that answers: its program cleans up.
+void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,
+                        const std::filesystem::path& program,
+                        absl::AnyInvocable<void(absl::StatusOr<Exit>)> then);
+
+// For a task whose shim is gone: cleans up, announces how it ended and that it is no more, and
+// answers all who wait. The task must be in phase kDead.
+void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesystem::path& program,
+              Then then);
+
+// What the manager does when the connection of a task's shim breaks.
+void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost);
+
+}  // namespace gantry::runtime

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/time/clock.h"
+#include "core/containers/container_store.h"
+#include "core/events/exchange.h"
+#include "core/runtime/bundle.h"
+#include "core/runtime/shim_manager.h"
+#include "core/runtime/task.h"
+#include "core/sandbox/sandbox_store.h"
+
+namespace gantry::runtime {
+
+// What the operations on tasks work with. Outlives them: nothing runs any more when it goes.
+struct TaskEnv {
+  ShimManager& shims;
+  containers::ContainerStore containers;
+  sandbox::SandboxStore sandboxes;
+  events::Exchange& events;
+  BundleRoots roots;
+  TaskTable tasks;
+
+  const Timeouts& timeouts() const { return shims.timeouts(); }
+  absl::Time In(absl::Duration budget) const { return absl::Now() + budget; }
+};
+
+}  // namespace gantry::runtime

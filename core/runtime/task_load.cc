@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/runtime/task_load.h"
+
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "core/base/kernel_status.h"
+#include "core/kernel/tree.h"
+#include "core/log/log.h"
+#include "core/runtime/convert.h"
+#include "core/runtime/exit_watch.h"
+#include "core/runtime/task_end.h"
+#include "proto/runtime/task/v3/shim.pb.h"
+
+namespace gantry::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+namespace pb = ::containerd::task::v3;
+
+// Takes one task up again, or cleans up what is left of it.
+class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
+ public:
+  LoadOperation(TaskEnv& env, std::shared_ptr<Task> task)
+      : env_(env), task_(std::move(task)), bundle_(env.roots, task_->ns(), task_->id()) {}
+
+  void Begin() {
+    env_.shims.steps().Run([self = shared_from_this()] { self->FindShim(); });
+  }
+
+ private:
+  void FindShim() {
+    creating_ = bundle_.creating();
+    const absl::StatusOr<fs::path> noted = bundle_.ReadShimBinary();
+    // A create that had not even chosen its shim.
+    if (creating_ && !noted.ok()) return Discard();
+    const absl::StatusOr<fs::path> program = noted.ok() ? noted : ProgramOfContainer();
+    if (!program.ok()) {
+      Report("no shim program for a bundle", program.status());
+      return Discard();
+    }
+    program_ = *program;
+    const absl::StatusOr<Endpoint> endpoint = bundle_.ReadEndpoint();
+    if (endpoint.ok()) return Connect(*endpoint);
+    Report("bundle of a shim without address", endpoint.status());
+    if (creating_ && absl::IsNotFound(endpoint.status())) return FindUnnotedShim();
+    Bury();
+  }
+
+  absl::StatusOr<fs::path> ProgramOfContainer() {
+    ASSIGN_OR_RETURN(const containers::Container container,
+                     env_.containers.Get({.ns = task_->ns()}, task_->id()));
+    return env_.shims.binaries().Resolve(container.runtime_name);
+  }
+
+  // The daemon ended while the shim started. Starting it again gives the address of the one that
+  // runs, or one that can be told to end.
+  void FindUnnotedShim() {
+    env_.shims.Start(bundle_, program_, std::nullopt, OnLost(),
+                     [self = shared_from_this()](absl::StatusOr<std::shared_ptr<Shim>> shim) {
+                       if (!shim.ok()) return self->CleanUp();
+                       self->task_->SetShim(*std::move(shim));
+                       self->RollBack();
+                     });
+  }
+
+  void Connect(const Endpoint& endpoint) {
+    absl::StatusOr<std::shared_ptr<Shim>> shim =
+        env_.shims.Connect(bundle_, program_, {.endpoint = endpoint}, /*record=*/false, OnLost());
+    if (!shim.ok()) {
+      Report("cannot reach a shim", shim.status());
+      return creating_ ? CleanUp() : Bury();
+    }
+    shim_ = *std::move(shim);
+    task_->SetShim(shim_);
+    CallConnect();
+  }
+
+  ShimManager::OnLost OnLost() {
+    return [&env = env_, task = std::weak_ptr<Task>(task_)] { OnShimLost(env, task); };
+  }
+
+  // Without deadline: a shim that is frozen answers when it thaws, and its container must not
+  // suffer meanwhile. One that dies ends the call.
+  void CallConnect() {
+    pb::ConnectRequest request;
+    request.set_id(task_->id());
+    shim_->Call<pb::ConnectResponse>(
+        "Connect", request, absl::InfiniteFuture(),
+        [self = shared_from_this()](const absl::StatusOr<pb::ConnectResponse>& response) {
+          self->OnConnected(response.status());
+        });
+  }
+
+  void OnConnected(const absl::Status& status) {
+    if (IsClosed(status)) return;  // the clean-up has begun
+    if (absl::IsUnimplemented(status) && shim_->Downgrade()) return CallConnect();
+    if (!status.ok()) Report("shim refuses to talk", status);
+    if (creating_) return RollBack();  // whoever asked for the task was never told of it
+    pb::StateRequest request;
+    request.set_id(task_->id());
+    shim_->Call<pb::StateResponse>(
+        "State", request, env_.In(env_.timeouts().load),
+        [self = shared_from_this()](absl::StatusOr<pb::StateResponse> state) {
+          self->env_.shims.steps().Run([self, state = std::move(state)] { self->OnState(state); });
+        });
+  }
+
+  void OnState(const absl::StatusOr<pb::StateResponse>& state) {
+    if (IsClosed(state.status())) return;
+    if (absl::IsNotFound(state.status()) && !IsSandbox()) {
+      Report("shim without its container", state.status());
+      return RollBack();
+    }
+    if (state.ok()) {
+      task_->SetInit(FromProto(task_->id(), *state));
+    } else {
+      Report("shim does not tell a task's state", state.status());
+    }
+    FollowExit();
+    task_->BecomeReady();
+  }
+
+  // A sandbox's shim need not have a container of the sandbox's name.
+  bool IsSandbox() {
+    const auto record = env_.sandboxes.Get({.ns = task_->ns()}, task_->id());
+    return !absl::IsNotFound(record.status());
+  }
+
+  void FollowExit() {
+    const ProcessState init = task_->Init();
+    if (bundle_.ReadExit()) task_->ClaimExit({});
+    // Also of a process that has stopped: the answer leads to its announcement.
+    WatchExit(env_, task_, {});
+  }
+
+  void Discard() {
+    env_.shims.slow_steps().Run([self = shared_from_this()] {
+      const absl::Status removed = self->bundle_.Remove(/*may_unmount=*/true);
+      if (!removed.ok()) self->Report("cannot remove a bundle", removed);
+      self->Forget();
+    });
+  }
+
+  void Forget() {
+    env_.tasks.Erase(*task_);
+    task_->BecomeReady();  // tells those who waited; the task is not to be found
+  }
+
+  void CleanUp() {
+    CleanUpWithoutShim(env_, task_, program_,
+                       [self = shared_from_this()](const auto&) { self->Discard(); });
+  }
+
+  void RollBack() {
+    // From here on the loss of the shim is expected.
+    if (!task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting)) return;
+    runtime::RollBack(env_, task_, [self = shared_from_this()] { self->Forget(); });
+  }
+
+  void Bury() {
+    if (!task_->Move(Task::Phase::kLoading, Task::Phase::kDead)) return;
+    BuryTask(env_, task_, program_, [] {});
+  }
+
+  void Report(std::string_view what, const absl::Status& status) {
+    log::Warn(what, {{"ns", task_->ns()}, {"container", task_->id()}, {"error", status}});
+  }
+
+  TaskEnv& env_;
+  const std::shared_ptr<Task> task_;
+  const Bundle bundle_;
+  bool creating_ = false;
+  fs::path program_;
+  std::shared_ptr<Shim> shim_;
+};
+
+void RemoveRemains(const std::vector<fs::path>& remains) {
+  for (const fs::path& path : remains) {
+    const absl::Status removed = ToStatus(kernel::RemoveTree(path.string()));
+    if (!removed.ok()) {
+      log::Warn("cannot remove a half removed bundle",
+                {{"path", path.string()}, {"error", removed}});
+    }
+  }
+}
+
+// Renames twins without a bundle, which a reboot leaves, so that they are in nobody's way: a create
+// makes its own.
+std::vector<fs::path> SetAsideOrphans(const BundleListing& bundles, const BundleListing& twins,
+                                      const fs::path& root) {
+  const std::set<std::pair<std::string, std::string>> alive(bundles.bundles.begin(),
+                                                            bundles.bundles.end());
+  std::vector<fs::path> orphans;
+  for (const auto& [ns, id] : twins.bundles) {
+    if (alive.contains({ns, id})) continue;
+    const fs::path aside = root / ns / ("." + id);
+    RemoveRemains({aside});
+    std::error_code error;
+    fs::rename(root / ns / id, aside, error);
+    orphans.push_back(error ? root / ns / id : aside);
+  }
+  return orphans;
+}
+
+}  // namespace
+
+absl::Status LoadTasks(TaskEnv& env) {
+  ASSIGN_OR_RETURN(const BundleListing bundles, ListBundles(env.roots.state));
+  ASSIGN_OR_RETURN(const BundleListing twins, ListBundles(env.roots.root));
+  for (std::vector<fs::path> remains :
+       {bundles.remains, twins.remains, SetAsideOrphans(bundles, twins, env.roots.root)}) {
+    env.shims.slow_steps().Run([remains = std::move(remains)] { RemoveRemains(remains); });
+  }
+  for (const auto& [ns, id] : bundles.bundles) {
+    ASSIGN_OR_RETURN(std::shared_ptr<Task> task, env.tasks.Reserve(ns, id, Task::Phase::kLoading));
+    std::make_shared<LoadOperation>(env, std::move(task))->Begin();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gantry::runtime

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "core/base/status.h"
+#include "core/runtime/task_env.h"
+
+namespace gantry::runtime {
+
+// Takes up the tasks that an earlier daemon left running: puts one per bundle into the table, in
+// phase kLoading, and starts to reconnect to their shims, all at once. Waits for none of them; a
+// shim that does not answer keeps only its own tasks from becoming ready, and does so once it
+// answers. Removes what was half made or half removed.
+absl::Status LoadTasks(TaskEnv& env);
+
+}  // namespace gantry::runtime

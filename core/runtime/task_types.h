@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the task API takes and gives.
+#pragma once
+
+#include <google/protobuf/any.pb.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/mount/mount.h"
+#include "core/runtime/exit.h"
+
+namespace gantry::runtime {
+
+// Names of a process's streams as the client gave them: paths of fifos or URIs. Opaque to us.
+struct Stdio {
+  std::string in;
+  std::string out;
+  std::string err;
+  bool terminal = false;
+};
+
+// Numbers are containerd's.
+enum class Status {
+  kUnknown = 0,
+  kCreated = 1,
+  kRunning = 2,
+  kStopped = 3,
+  kPaused = 4,
+  kPausing = 5,
+};
+
+// A task's init process (`id` is the container's), or an exec in it.
+struct ProcessState {
+  std::string container_id;
+  std::string id;
+  uint32_t pid = 0;
+  Status status = Status::kUnknown;
+  Stdio stdio;
+  uint32_t exit_status = 0;
+  absl::Time exited_at = absl::InfinitePast();
+};
+
+struct CreateOptions {
+  std::optional<google::protobuf::Any> spec;
+  mount::Mounts rootfs;
+  Stdio stdio;
+  std::string runtime;                                   // name, or the absolute path of a shim
+  std::optional<google::protobuf::Any> runtime_options;  // of the container
+  std::optional<google::protobuf::Any> task_options;     // of this task; win if not empty
+  std::string sandbox_id;
+  // Where the sandbox's shim is, if the client knows: "<protocol>+<transport>" and version.
+  std::string task_api_address;
+  uint32_t task_api_version = 0;
+  // Directory of a checkpoint to restore; empty to start afresh.
+  std::filesystem::path checkpoint;
+};
+
+struct ExecOptions {
+  std::string exec_id;
+  Stdio stdio;
+  google::protobuf::Any spec;
+};
+
+struct ProcessInfo {
+  uint32_t pid = 0;
+  std::optional<google::protobuf::Any> info;
+};
+
+// Resource usage of a task: a cgroup v1 or v2 metrics message.
+struct TaskMetric {
+  std::string id;
+  absl::Time collected_at;
+  google::protobuf::Any data;
+};
+
+// How long the parts of the runtime may take (`[timeouts]` of the configuration, where named).
+struct Timeouts {
+  absl::Duration load = absl::Seconds(5);             // io.containerd.timeout.shim.load
+  absl::Duration cleanup = absl::Seconds(5);          // io.containerd.timeout.shim.cleanup
+  absl::Duration shutdown = absl::Seconds(3);         // io.containerd.timeout.shim.shutdown
+  absl::Duration state = absl::Seconds(2);            // io.containerd.timeout.task.state
+  absl::Duration shim_stats = absl::Seconds(2);       // io.containerd.timeout.metrics.shimstats
+  absl::Duration start_shim = absl::Minutes(1);       // the `start` command
+  absl::Duration quick = absl::Seconds(10);           // calls that run no program
+  absl::Duration runtime_command = absl::Minutes(4);  // calls that run the OCI runtime
+  absl::Duration checkpoint = absl::Hours(1);         // checkpoint, and start of a restored task
+  // How long an exit that the shim should announce may stay unannounced.
+  absl::Duration announce_exit = absl::Seconds(5);
+};
+
+}  // namespace gantry::runtime
