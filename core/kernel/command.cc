@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <string_view>
 
 #include "core/kernel/file.h"
 
@@ -73,6 +75,22 @@ Result<void> Gather(const Subprocess& child, std::array<Stream, 2>& streams,
 }
 
 }  // namespace
+
+Result<std::string> FindProgram(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "";
+  const std::string all = std::string(rest) + ":/usr/sbin:/usr/bin:/sbin:/bin";
+  for (rest = all; !rest.empty();) {
+    const size_t end = std::min(rest.find(':'), rest.size());
+    const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
+    // An empty or relative part means the working directory, which is nobody's choice here.
+    if (candidate.starts_with('/') && end > 0 && ::access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return Error{ENOENT, "find program " + name};
+}
 
 Result<CommandResult> RunCommand(SpawnOptions options, const std::string& input,
                                  const CommandLimits& limits) {

@@ -9,6 +9,10 @@
 
 namespace gantry::kernel {
 
+// The path of a helper program: looked for in $PATH, then where Debian keeps such (a service's
+// $PATH may lack sbin). ENOENT when it is not installed.
+Result<std::string> FindProgram(const std::string& name);
+
 struct CommandLimits {
   int timeout_ms = 30'000;
   size_t max_output_bytes = 1UL << 20;  // of each stream; more is read and dropped

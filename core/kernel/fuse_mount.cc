@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/kernel/fuse_mount.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-
 #include "core/kernel/command.h"
 
 namespace gantry::kernel {
@@ -13,23 +8,6 @@ namespace {
 
 // The helper's first lines; it may be chatty.
 constexpr size_t kMaxErrorText = 1024;
-
-// Looks in $PATH, then where Debian keeps such helpers (a service's $PATH may lack sbin).
-Result<std::string> FindProgram(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path != nullptr ? path : "";
-  const std::string all = std::string(rest) + ":/usr/sbin:/usr/bin:/sbin:/bin";
-  for (rest = all; !rest.empty();) {
-    const size_t end = std::min(rest.find(':'), rest.size());
-    const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
-    // An empty or relative part means the working directory, which is nobody's choice here.
-    if (candidate.starts_with('/') && end > 0 && ::access(candidate.c_str(), X_OK) == 0) {
-      return candidate;
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return Error{ENOENT, "find program " + name};
-}
 
 Result<void> RunTool(const std::string& program, std::vector<std::string> arguments) {
   SpawnOptions options;

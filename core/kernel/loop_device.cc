@@ -63,6 +63,18 @@ Result<LoopDevice> AttachLoop(const std::string& file, const LoopOptions& option
   return Error{EBUSY, "find a free loop device for " + file};
 }
 
+Result<void> SetAutoclear(int loop, bool autoclear) {
+  loop_info64 info{};
+  if (::ioctl(loop, LOOP_GET_STATUS64, &info) != 0) return LastError("read a loop device");
+  if (autoclear) {
+    info.lo_flags |= LO_FLAGS_AUTOCLEAR;
+  } else {
+    info.lo_flags &= ~static_cast<__u32>(LO_FLAGS_AUTOCLEAR);
+  }
+  if (::ioctl(loop, LOOP_SET_STATUS64, &info) != 0) return LastError("set up a loop device");
+  return {};
+}
+
 Result<void> DetachLoop(const std::string& device) {
   auto fd = Open(device, O_RDONLY);
   if (!fd) return fd.error();

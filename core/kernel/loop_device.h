@@ -23,6 +23,9 @@ struct LoopDevice {
 // Attaches `file` to a free device, made if there is none. loop(4), LOOP_CONFIGURE.
 Result<LoopDevice> AttachLoop(const std::string& file, const LoopOptions& options);
 
+// Changes whether the device that `loop` is open on lets go of its file by itself.
+Result<void> SetAutoclear(int loop, bool autoclear);
+
 // Detaches the file from `device`; while it is in use, as soon as it no longer is. Success when it
 // is attached to nothing.
 Result<void> DetachLoop(const std::string& device);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/mount/mounting.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "core/base/kernel_status.h"
+#include "core/base/status.h"
+#include "core/kernel/file.h"
+#include "core/kernel/mount.h"
+
+namespace gantry::mount {
+namespace {
+
+kernel::MountSpec SpecOf(const Mount& mount) {
+  return {.type = mount.type, .source = mount.source, .options = mount.options};
+}
+
+// Takes a plain stack of mounts off without waiting and without reading the mount table, which is
+// long on a busy node. False when that was not enough.
+bool UnmountQuickly(const std::string& target) {
+  while (::umount2(target.c_str(), UMOUNT_NOFOLLOW) == 0) {
+  }
+  return errno == EINVAL || errno == ENOENT;
+}
+
+std::vector<std::string> ReadOnlyOverlay(const std::vector<std::string>& options) {
+  constexpr std::string_view kUpper = "upperdir=";
+  constexpr std::string_view kLower = "lowerdir=";
+  std::string upper;
+  std::vector<std::string> kept;
+  for (const std::string& word : options) {
+    if (word.starts_with(kUpper)) {
+      upper = word.substr(kUpper.size());
+    } else if (!word.starts_with("workdir=")) {
+      kept.push_back(word);
+    }
+  }
+  if (upper.empty()) return kept;
+  for (std::string& word : kept) {
+    if (word.starts_with(kLower)) word.insert(kLower.size(), upper + ":");
+  }
+  return kept;
+}
+
+}  // namespace
+
+absl::Status MountOne(const Mount& mount, const std::string& target) {
+  if (mount.target.empty()) return ToStatus(kernel::Mount(SpecOf(mount), target));
+  const auto root = kernel::Open(target, O_PATH | O_DIRECTORY);
+  if (!root) return ToStatus(root.error());
+  return ToStatus(kernel::Mount(SpecOf(mount), kernel::MountTarget(root->get(), mount.target)));
+}
+
+absl::Status MountAll(const Mounts& mounts, const std::string& target) {
+  for (const Mount& mount : mounts) {
+    absl::Status mounted = MountOne(mount, target);
+    if (mounted.ok()) continue;
+    // The first failure is what matters; this one would only hide it.
+    if (&mount != &mounts.front()) UnmountAll(target).IgnoreError();
+    return mounted;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UnmountAll(const std::string& target) {
+  if (UnmountQuickly(target)) return absl::OkStatus();
+  return ToStatus(kernel::UnmountTree(target));
+}
+
+Mounts ReadOnly(Mounts mounts) {
+  for (Mount& mount : mounts) {
+    // Also fuse-overlayfs's uidmapping= and gidmapping=.
+    std::erase_if(mount.options, [](const std::string& word) {
+      return word.starts_with("uidmap") || word.starts_with("gidmap");
+    });
+    if (mount.type == "overlay") {
+      mount.options = ReadOnlyOverlay(mount.options);
+      continue;
+    }
+    std::erase_if(mount.options,
+                  [](const std::string& word) { return word == "rw" || word == "ro"; });
+    mount.options.emplace_back("ro");
+  }
+  return mounts;
+}
+
+Mounts WithoutVolatile(Mounts mounts) {
+  for (Mount& mount : mounts) {
+    if (mount.type != "overlay") continue;
+    std::erase_if(mount.options, [](const std::string& word) {
+      return word == "volatile" || word == "fsync=volatile";
+    });
+  }
+  return mounts;
+}
+
+}  // namespace gantry::mount
