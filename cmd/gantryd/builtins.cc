@@ -9,6 +9,8 @@
 #include "core/leases/plugin.h"
 #include "core/metadata/plugin.h"
 #include "core/namespaces/plugin.h"
+#include "core/runtime/plugin.h"
+#include "core/sandbox/sandbox_store.h"
 #include "services/containers/service.h"
 #include "services/content/service.h"
 #include "services/diff/service.h"
@@ -18,14 +20,18 @@
 #include "services/introspection/service.h"
 #include "services/leases/service.h"
 #include "services/namespaces/service.h"
+#include "services/sandboxes/service.h"
 #include "services/snapshots/service.h"
+#include "services/tasks/frontend.h"
+#include "services/tasks/service.h"
 #include "services/version/service.h"
 #include "snapshotters/native/plugin.h"
 #include "snapshotters/overlayfs/plugin.h"
 
 namespace gantry {
 
-std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph) {
+std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph,
+                                           const runtime::ShimManager::Options& shims) {
   return {
       // core
       events::ExchangePlugin(host.clock),
@@ -39,6 +45,11 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       native::NativePlugin(),
       overlayfs::OverlayPlugin(),
       CollectionPlugin(),
+      sandbox::SandboxStorePlugin(),
+      runtime::ShimManagerPlugin(shims),
+      runtime::TaskManagerPlugin(),
+      runtime::CgroupMonitorPlugin(),
+      tasks::FrontendPlugin(host.workers),
       // services
       version::ServicePlugin(),
       namespaces::ServicePlugin(host.workers),
@@ -48,6 +59,9 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       leases::ServicePlugin(host.workers),
       snapshots::ServicePlugin(host.workers),
       diff::ServicePlugin(host.workers),
+      tasks::ServicePlugin(host.workers),
+      sandbox::StoreServicePlugin(host.workers),
+      sandbox::ControllerServicePlugin(host.workers),
       events::ServicePlugin(host.workers),
       health::ServicePlugin(),
       introspection::ServicePlugin(graph, host.workers),

@@ -5,6 +5,7 @@
 
 #include "cmd/gantryd/grpc_server.h"
 #include "cmd/gantryd/host.h"
+#include "cmd/gantryd/ttrpc_server.h"
 #include "core/base/status.h"
 #include "core/config/config.h"
 #include "core/plugin/graph.h"
@@ -24,12 +25,16 @@ class Daemon {
  private:
   explicit Daemon(config::Config& config);
 
+  absl::Status DecodeServers();
   absl::Status StartPlugins();
   absl::Status Serve();
 
   config::Config& config_;
   Host host_;
   plugin::Graph graph_;
+  GrpcServerOptions grpc_options_;
+  TtrpcServerOptions ttrpc_options_;
+  std::unique_ptr<TtrpcServer> ttrpc_server_;
   std::unique_ptr<GrpcServer> server_;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cmd/gantryd/daemon.h"
+#include "cmd/gantryd/publish.h"
 #include "core/base/version.h"
 #include "core/config/config.h"
 #include "core/log/log.h"
@@ -80,8 +81,17 @@ int main(int argc, char** argv) {
   app.add_option("--root", flags.root, "folder of what outlives a reboot");
   app.add_option("--state", flags.state, "folder of what does not");
   app.set_version_flag("-v,--version", std::string("gantryd ") + gantry::kVersion);
+  gantry::PublishFlags event;
+  CLI::App* publish =
+      app.add_subcommand("publish", "send an event, read from standard input, to the daemon");
+  publish->add_option("--topic", event.topic, "topic of the event")->required();
+  publish->add_option("--namespace", event.ns, "namespace of the event")->required();
+  publish->add_option("--address", event.address, "address of the gRPC socket");
+  publish->fallthrough();
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = gantry::Run(flags);
+  if (event.address.empty())
+    event.address = flags.address.empty() ? gantry::config::kDefaultAddress : flags.address;
+  const absl::Status status = publish->parsed() ? gantry::Publish(event) : gantry::Run(flags);
   if (status.ok()) return 0;
   std::fprintf(stderr, "gantryd: %s\n", status.ToString().c_str());
   return 1;
