@@ -278,11 +278,12 @@ TEST_P(RuncShimTest, AnExitWhileTheManagerIsAwayIsReportedOnce) {
   timeouts_.announce_exit = absl::Seconds(1);
   StartManager();
   ListenForEvents();
+  // The process is dead, but its shim may not have looked yet: waiting is what is sure to tell.
+  EXPECT_EQ(Wait("c1").get()->status, 9U);
   const auto state = Get("c1");
   ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->status, Status::kStopped);
   EXPECT_EQ(state->exit_status, 9U);
-  EXPECT_EQ(Wait("c1").get()->status, 9U);
   const auto exit = NextEvent<TaskExit>("/tasks/exit");
   ASSERT_TRUE(exit.has_value());
   EXPECT_EQ(exit->exit_status(), 9U);

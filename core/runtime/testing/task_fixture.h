@@ -2,6 +2,7 @@
 // A task manager over real stores, for tests. Calls are made to wait.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -114,28 +115,33 @@ class TaskFixture : public ::testing::Test {
         .status();
   }
 
-  // The next event of this topic, or nothing within the time.
+  // The first event of this topic that was not asked for yet, or nothing within the time. Events of
+  // other topics wait for their turn.
   template <typename Event>
   std::optional<Event> NextEvent(std::string_view topic,
                                  absl::Duration budget = absl::Seconds(30)) {
     const absl::Time deadline = absl::Now() + budget;
     while (true) {
+      const auto found = std::find_if(seen_.begin(), seen_.end(),
+                                      [&](const auto& event) { return event->topic() == topic; });
+      if (found != seen_.end()) {
+        Event message;
+        EXPECT_TRUE(message.ParseFromString((*found)->event().value()));
+        seen_.erase(found);
+        return message;
+      }
       auto wake = std::make_shared<std::promise<void>>();
       auto woken = wake->get_future();
-      const auto polled = events_->Poll([wake] { wake->set_value(); });
+      auto polled = events_->Poll([wake] { wake->set_value(); });
       if (polled && !polled->ok()) return std::nullopt;
-      if (!polled) {
-        const auto left = absl::ToChronoMilliseconds(deadline - absl::Now());
-        if (left.count() <= 0 || woken.wait_for(left) != std::future_status::ready) {
-          return std::nullopt;
-        }
+      if (polled) {
+        seen_.push_back(**std::move(polled));
         continue;
       }
-      const events::Envelope& event = ***polled;
-      if (event.topic() != topic) continue;
-      Event message;
-      EXPECT_TRUE(message.ParseFromString(event.event().value()));
-      return message;
+      const auto left = absl::ToChronoMilliseconds(deadline - absl::Now());
+      if (left.count() <= 0 || woken.wait_for(left) != std::future_status::ready) {
+        return std::nullopt;
+      }
     }
   }
   absl::Status Forward(std::string_view topic, const google::protobuf::Message& event) {
@@ -175,6 +181,7 @@ class TaskFixture : public ::testing::Test {
   std::unique_ptr<metadata::Metadata> metadata_ = *metadata::Metadata::Open(
       {.db = {.path = dir_.path() / "db", .map_size_bytes = 16 << 20, .no_sync = true}}, clock_);
   events::Exchange exchange_{clock_};
+  std::vector<events::SharedEnvelope> seen_;
   std::unique_ptr<events::Subscription> events_ = exchange_.Subscribe({});
   BundleRoots roots_{.state = dir_.path() / "state", .root = dir_.path() / "root"};
   Launcher::Options launcher_;
