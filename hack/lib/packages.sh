@@ -7,7 +7,7 @@
 build_packages=(
   build-essential cmake ninja-build pkg-config ccache mold git ca-certificates
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libspdlog-dev libfmt-dev
-  libseccomp-dev liblmdb-dev libgtest-dev libgmock-dev libcurl4-openssl-dev libisal-dev libzstd-dev libssl-dev
+  libseccomp-dev liblmdb-dev libgtest-dev libgmock-dev libcurl4-openssl-dev libisal-dev libzstd-dev zlib1g-dev libssl-dev
   libarchive-dev libre2-dev libcli11-dev nlohmann-json3-dev libboost-dev libtomlplusplus-dev
   busybox-static e2fsprogs mount jq procps util-linux python3
 )
@@ -21,7 +21,7 @@ test_packages=(
   clang-14 clang-format-16 clang-tidy-16 shellcheck lmdb-utils
   runc crun criu containerd docker.io docker-registry containernetworking-plugins
   iproute2 nftables iptables skopeo umoci isal pigz zstd xz-utils
-  erofs-utils curl bsdutils attr acl libcap2-bin apparmor strace hyperfine python3-venv
+  erofs-utils curl bsdutils attr acl libcap2-bin libarchive-tools apparmor strace hyperfine python3-venv
 )
 
 missing_packages() { # PACKAGE...: those that are not installed
