@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "core/base/context.h"
 #include "core/base/status.h"
 
 namespace gantry::config {
@@ -31,11 +32,21 @@ struct Kind {
   std::string_view uri;  // "io.containerd.snapshotter.v1"
 };
 
+// A message of whatever type, packed.
+struct Packed {
+  std::string type_url;
+  std::string value;
+};
+
 // What a plugin tells Introspection about itself besides its name.
 struct Meta {
   std::map<std::string, std::string> exports;
   std::vector<std::string> capabilities;
   bool has_platform = false;  // lists the host's platform
+  // Answers, once and from any thread, who asks for more with options of the plugin's own. Empty:
+  // there is no more.
+  using Answer = absl::AnyInvocable<void(absl::StatusOr<Packed>)>;
+  std::function<void(const Context& ctx, const Packed& options, Answer answer)> info;
 };
 
 // An instance without its type; Kind<T> brings it back.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/plugin.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "core/config/section.h"
 #include "core/events/exchange.h"
 #include "core/metadata/metadata.h"
+#include "proto/types/introspection.pb.h"
 
 namespace gantry::runtime {
 namespace {
@@ -43,6 +45,27 @@ constexpr char kHostPlatform[] = "linux/amd64";
 // Which platforms the shims serve is for clients to know; it is the host's alone.
 absl::Status ReadTaskConfig(config::Section& section) {
   return section.Get("platforms", std::vector<std::string>{kHostPlatform}).status();
+}
+
+// Clients ask what a shim, and the OCI runtime behind it, can do.
+void AnswerRuntimeInfo(TaskManager& tasks, const Context& ctx, const plugin::Packed& options,
+                       plugin::Meta::Answer answer) {
+  ::containerd::types::RuntimeRequest request;
+  if (!options.type_url.ends_with("containerd.types.RuntimeRequest")) {
+    return answer(Unimplemented("request of type {:?}", options.type_url));
+  }
+  if (!request.ParseFromString(options.value)) {
+    return answer(InvalidArgument("runtime request does not parse"));
+  }
+  std::optional<google::protobuf::Any> runtime_options;
+  if (request.has_options()) runtime_options = request.options();
+  using Info = ::containerd::types::RuntimeInfo;
+  tasks.GetRuntimeInfo(
+      ctx, request.runtime_path(), std::move(runtime_options),
+      [answer = std::move(answer)](const absl::StatusOr<Info>& info) mutable {
+        if (!info.ok()) return answer(info.status());
+        answer(plugin::Packed{"containerd.types.RuntimeInfo", info->SerializeAsString()});
+      });
 }
 
 absl::StatusOr<TaskMonitor> ReadMonitorConfig(config::Section& section) {
@@ -86,7 +109,13 @@ plugin::Registration TaskManagerPlugin() {
          BundleRoots roots;
          ASSIGN_OR_RETURN(roots.state, init.state());
          ASSIGN_OR_RETURN(roots.root, init.root());
-         return TaskManager::Create(*shims, *metadata, *exchange, std::move(roots));
+         ASSIGN_OR_RETURN(std::unique_ptr<TaskManager> tasks,
+                          TaskManager::Create(*shims, *metadata, *exchange, std::move(roots)));
+         init.meta().info = [raw = tasks.get()](const Context& ctx, const plugin::Packed& options,
+                                                plugin::Meta::Answer answer) {
+           AnswerRuntimeInfo(*raw, ctx, options, std::move(answer));
+         };
+         return tasks;
        }});
 }
 

@@ -113,29 +113,42 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
   grpc::ServerUnaryReactor* PluginInfo(grpc::CallbackServerContext* call,
                                        const pb::PluginInfoRequest* request,
                                        pb::PluginInfoResponse* response) override {
-    return rpc::RunUnary(
-        call, workers_, response,
-        [this, request](const Context&) -> absl::StatusOr<pb::PluginInfoResponse> {
-          const auto& entries = graph_.entries();
-          const auto found = std::ranges::find_if(entries, [&](const auto& entry) {
-            return entry->type == request->type() && entry->id == request->id();
-          });
-          if (found == entries.end())
-            return NotFound("plugin {}.{} not found", request->type(), request->id());
-          pb::PluginInfoResponse info;
-          ToProto(**found, info.mutable_plugin());
-          if (!request->has_options()) return info;
-          if (!(*found)->status.ok()) {
-            return FailedPrecondition("plugin {}.{} did not start: {}", request->type(),
-                                      request->id(), WireMessage((*found)->status));
-          }
-          return Unimplemented("plugin {}.{} offers no information", request->type(),
-                               request->id());
+    return rpc::RunAsync(
+        call, response,
+        [this, request](const Context& ctx, rpc::Done<pb::PluginInfoResponse> done) {
+          Describe(ctx, *request, std::move(done));
         },
         rpc::Namespace::kIgnored);
   }
 
  private:
+  void Describe(const Context& ctx, const pb::PluginInfoRequest& request,
+                rpc::Done<pb::PluginInfoResponse> done) const {
+    const auto& entries = graph_.entries();
+    const auto found = std::ranges::find_if(entries, [&](const auto& entry) {
+      return entry->type == request.type() && entry->id == request.id();
+    });
+    const std::string uri = request.type() + "." + request.id();
+    if (found == entries.end()) return done(NotFound("plugin {} not found", uri));
+    const plugin::Entry& entry = **found;
+    pb::PluginInfoResponse info;
+    ToProto(entry, info.mutable_plugin());
+    if (!request.has_options()) return done(std::move(info));
+    if (!entry.status.ok()) {
+      return done(
+          FailedPrecondition("plugin {} did not start: {}", uri, WireMessage(entry.status)));
+    }
+    if (!entry.meta.info) return done(Unimplemented("plugin {} offers no information", uri));
+    entry.meta.info(ctx, {request.options().type_url(), request.options().value()},
+                    [info = std::move(info),
+                     done = std::move(done)](absl::StatusOr<plugin::Packed> extra) mutable {
+                      if (!extra.ok()) return done(extra.status());
+                      info.mutable_extra()->set_type_url(std::move(extra->type_url));
+                      info.mutable_extra()->set_value(std::move(extra->value));
+                      done(std::move(info));
+                    });
+  }
+
   // One call makes the id, however many ask at first.
   absl::StatusOr<std::string> Id() {
     base::MutexLock lock(mutex_);
