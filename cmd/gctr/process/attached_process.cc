@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/gctr/process/attached_process.h"
+
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "core/base/status.h"
+
+namespace gantry::gctr {
+
+absl::StatusOr<std::unique_ptr<AttachedProcess>> AttachedProcess::Begin(TaskProcess& process,
+                                                                        SignalSource& signals,
+                                                                        bool terminal) {
+  signals.Take();
+  std::unique_ptr<AttachedProcess> attached(new AttachedProcess(process, signals));
+  if (terminal) {
+    absl::StatusOr<RawTerminal> raw = RawTerminal::Enter();
+    if (!raw.ok()) return raw.status();
+    attached->terminal_.emplace(*std::move(raw));
+  }
+  ASSIGN_OR_RETURN(attached->exit_, ExitWatch::Begin(process, attached->calls_));
+  return attached;
+}
+
+AttachedProcess::~AttachedProcess() = default;
+
+void AttachedProcess::PassSize() {
+  const absl::StatusOr<RawTerminal::Size> size = terminal_->size();
+  if (size.ok()) process_.ResizeLater(calls_, *size);
+}
+
+void AttachedProcess::PassSignals() {
+  while (const std::optional<int> signal = signals_.Next()) {
+    if (*signal == SIGWINCH && terminal_) {
+      PassSize();
+    } else {
+      process_.KillLater(calls_, *signal);
+    }
+  }
+}
+
+absl::StatusOr<uint32_t> AttachedProcess::Run(ProcessIo& io) {
+  if (terminal_) PassSize();
+  RETURN_IF_ERROR(io.StartInput(process_, calls_, terminal_ ? &*terminal_ : nullptr));
+  std::array<pollfd, 2> waits = {pollfd{.fd = exit_->fd(), .events = POLLIN, .revents = 0},
+                                 pollfd{.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
+  absl::Status polled;
+  while (polled.ok() && waits[0].revents == 0) {
+    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) {
+      polled = FromErrno(errno, "poll");
+    }
+    if (waits[1].revents != 0) PassSignals();
+  }
+  io.StopInput();  // which uses calls_
+  if (!polled.ok()) return polled;
+  io.FinishOutput(signals_.fd());
+  return exit_->outcome();
+}
+
+}  // namespace gantry::gctr
