@@ -351,8 +351,12 @@ TEST_P(RuncShimTest, ManyContainersAtOnceLeaveNothing) {
   std::vector<std::future<absl::StatusOr<uint32_t>>> creating;
   for (int i = 0; i < kContainers; ++i) {
     const std::string id = "c" + std::to_string(i);
+    // A root each: runc makes dev/ptmx in it, where two at once would meet.
+    const fs::path root = dir_.path() / ("image-" + id);
+    testing::MakeRootfs(root);
     creating.push_back(Async<uint32_t>([&](Done<uint32_t> done) {
-      tasks_->CreateTask(ctx_, id, Options(id, {"sh", "-c", "exit " + std::to_string(i)}),
+      tasks_->CreateTask(ctx_, id,
+                         Options(id, {"sh", "-c", "exit " + std::to_string(i)}, root.string()),
                          std::move(done));
     }));
   }
