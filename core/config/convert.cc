@@ -70,8 +70,8 @@ absl::StatusOr<int64_t> VersionOf(const Table& file, std::string_view name) {
   }
   int64_t version = 0;
   if (!FromValue(found->second, version).ok()) {
-    return InvalidArgument("{}: version: want integer, have {}",
-                           found->second.position.ToString(), found->second.kind());
+    return InvalidArgument("{}: version: want integer, have {}", found->second.position.ToString(),
+                           found->second.kind());
   }
   if (version > kVersion) {
     return FailedPrecondition("{}: version {} is newer than {}, the newest that is known", name,

@@ -290,7 +290,8 @@ TEST_F(ContentStoreTest, ACollectionKeepsLiveIngestsAndRootsOnly) {
   IngestResource ingests;
   ContentBackend backend(*store_);
   gc::Collector collector(*metadata_, {&blobs, &ingests}, {{"content", &backend}});
-  metadata_->OnMutation([&](const metadata::Mutation& mutation) { collector.NoteMutation(mutation); });
+  metadata_->OnMutation(
+      [&](const metadata::Mutation& mutation) { collector.NoteMutation(mutation); });
   const Digest plain = Add(a_, "plain");
   const Digest rooted = Add(a_, "rooted");
   ASSERT_THAT(store_->Update(a_, rooted.str(), {{"containerd.io/gc.root", "false"}}, {}), IsOk());

@@ -13,7 +13,8 @@ namespace gantry::events {
 // Remembers what was published, as "<namespace> <topic>".
 class RecordingPublisher final : public Publisher {
  public:
-  absl::Status Publish(const Context& ctx, std::string_view topic, const google::protobuf::Message&) override {
+  absl::Status Publish(const Context& ctx, std::string_view topic,
+                       const google::protobuf::Message&) override {
     base::MutexLock lock(mutex_);
     seen_.push_back(ctx.ns + " " + std::string(topic));
     return absl::OkStatus();
