@@ -17,6 +17,7 @@
 #include "core/leases/lease_resource.h"
 #include "core/log/log.h"
 #include "core/metadata/lease_link.h"
+#include "core/sandbox/sandbox_resource.h"
 #include "core/snapshots/gc.h"
 #include "core/snapshots/snapshotter.h"
 #include "proto/events/image.pb.h"
@@ -49,7 +50,8 @@ class Collection {
         snapshots_(exchange),
         content_(content),
         backends_(Backends(snapshotters)),
-        collector_(metadata, {&blobs_, &ingests_, &images_, &containers_, &leases_, &snapshots_},
+        collector_(metadata,
+                   {&blobs_, &ingests_, &images_, &containers_, &leases_, &sandboxes_, &snapshots_},
                    All()) {}
 
   gc::Collector& collector() { return collector_; }
@@ -79,6 +81,7 @@ class Collection {
   images::ImageResource images_;
   containers::ContainerResource containers_;
   leases::LeaseResource leases_;
+  sandbox::SandboxResource sandboxes_;
   snapshots::SnapshotResource snapshots_;
   content::ContentBackend content_;
   SnapshotBackends backends_;

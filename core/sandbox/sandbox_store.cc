@@ -48,6 +48,13 @@ absl::Status Apply(const metadata::FieldMask& mask, const Sandbox& from, Sandbox
   return absl::OkStatus();
 }
 
+// Names what the collector has to look at again.
+void TouchAll(metadata::WriteTxn& txn, const Context& ctx, const Sandbox& sandbox) {
+  const metadata::Node node{metadata::NodeType::kSandbox, ctx.ns, sandbox.id};
+  txn.Touch(node);
+  txn.TouchLabels(node, sandbox.labels);
+}
+
 bool Selects(const filters::Filter& filter, const Sandbox& sandbox) {
   return filter.Matches([&](filters::FieldPath path) -> std::optional<std::string> {
     if (path[0] == "id" && path.size() == 1) return filters::NonEmpty(sandbox.id);
@@ -92,6 +99,7 @@ absl::StatusOr<Sandbox> SandboxStore::Create(const Context& ctx, Sandbox sandbox
     if (known) return AlreadyExists("sandbox {:?}", sandbox.id);
     sandbox.created_at = sandbox.updated_at = txn.now();
     RETURN_IF_ERROR(txn.EnsureNamespace(ctx.ns));
+    TouchAll(txn, ctx, sandbox);
     RETURN_IF_ERROR(txn.Put(TableId::kSandboxes, key, EncodeSandbox(sandbox)));
     return sandbox;
   });
@@ -107,7 +115,12 @@ absl::StatusOr<Sandbox> SandboxStore::Update(const Context& ctx, const Sandbox& 
     if (!record) return NotFound("sandbox {:?}", sandbox.id);
     ASSIGN_OR_RETURN(Sandbox updated, DecodeSandbox(sandbox.id, *record));
     const absl::Time before = updated.updated_at;
+    const Labels old_labels = updated.labels;
     RETURN_IF_ERROR(Apply(mask, sandbox, updated));
+    if (updated.labels != old_labels) {
+      TouchAll(txn, ctx, updated);
+      txn.MarkDirty();  // A label may have been what kept something.
+    }
     // Clients order changes by this time, so it grows even where the clock stands still.
     updated.updated_at = std::max(txn.now(), before + absl::Nanoseconds(1));
     RETURN_IF_ERROR(txn.Put(TableId::kSandboxes, key, EncodeSandbox(updated)));
@@ -120,6 +133,7 @@ absl::Status SandboxStore::Delete(const Context& ctx, std::string_view id) {
   return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known, txn.Delete(TableId::kSandboxes, db::JoinKey({ctx.ns, id})));
     if (!known) return NotFound("sandbox {:?}", id);
+    txn.MarkDirty();
     return absl::OkStatus();
   });
 }

@@ -4,6 +4,7 @@
 #include "core/base/testing/fake_clock.h"
 #include "core/base/testing/matchers.h"
 #include "core/base/testing/temp_dir.h"
+#include "core/sandbox/sandbox_resource.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -124,6 +125,22 @@ TEST_F(SandboxStoreTest, FiltersSeeIdAndLabels) {
   EXPECT_THAT(List({"id==a", "id==c"}), ElementsAre("a", "c"));
   EXPECT_THAT(List({"labels.k==2"}), ElementsAre("b", "c"));
   EXPECT_THAT(List({"sandboxer==podsandbox"}), IsEmpty());
+}
+
+TEST_F(SandboxStoreTest, CollectorSeesItAliveWithItsLabels) {
+  Sandbox sandbox = Full("s");
+  sandbox.labels = {{"containerd.io/gc.ref.content", "sha256:x"}};
+  ASSERT_THAT(store_.Create(ctx_, sandbox), IsOk());
+  SandboxResource resource;
+  const auto txn = metadata_->Read();
+  ASSERT_THAT(txn, IsOk());
+  const metadata::Node node{metadata::NodeType::kSandbox, ctx_.ns, "s"};
+  const auto object = resource.Load(txn->view(), {}, node);
+  ASSERT_THAT(object, IsOk());
+  ASSERT_TRUE(object->has_value());
+  EXPECT_TRUE((*object)->root);
+  EXPECT_FALSE((*object)->collectible);
+  EXPECT_EQ((*object)->labels, sandbox.labels);
 }
 
 TEST_F(SandboxStoreTest, DeleteForgets) {
