@@ -30,6 +30,7 @@ constexpr std::array kClassTexts = {
     ClassText{absl::StatusCode::kUnavailable, "unavailable"},
     ClassText{absl::StatusCode::kDataLoss, "data loss"},
     ClassText{absl::StatusCode::kUnauthenticated, "unauthenticated"},
+    ClassText{absl::StatusCode::kUnauthenticated, "unauthorized"},  // as Go peers write it
     ClassText{absl::StatusCode::kDeadlineExceeded, "context deadline exceeded"},
     ClassText{absl::StatusCode::kCancelled, "context canceled"},
 };
