@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "cmd/gantryd/builtins.h"
+#include "cmd/gantryd/proxies.h"
 #include "core/base/version.h"
 #include "core/events/exchange.h"
 #include "core/log/log.h"
@@ -107,11 +110,12 @@ absl::Status Daemon::DecodeServers() {
 absl::Status Daemon::StartPlugins() {
   ASSIGN_OR_RETURN(const runtime::ShimManager::Options shims,
                    ShimOptions(config_, grpc_options_, ttrpc_options_));
-  const std::vector<plugin::Registration> builtins = Builtins(host_, graph_, shims);
+  std::vector<plugin::Registration> plugins = Builtins(host_, graph_, shims);
+  std::ranges::move(ProxyPlugins(config_), std::back_inserter(plugins));
   std::set<std::string> known = {std::string(kGrpcServerUri), std::string(kTtrpcServerUri)};
-  for (const plugin::Registration& registration : builtins) known.insert(registration.uri());
-  RETURN_IF_ERROR(graph_.Start(
-      builtins, [this](std::string_view type, std::string_view id) -> config::Section& {
+  for (const plugin::Registration& registration : plugins) known.insert(registration.uri());
+  RETURN_IF_ERROR(
+      graph_.Start(plugins, [this](std::string_view type, std::string_view id) -> config::Section& {
         return config_.Plugin(fmt::format("{}.{}", type, id));
       }));
   for (const config::Warning& warning : config_.Warnings(known)) {

@@ -42,7 +42,8 @@ struct Packed {
 struct Meta {
   std::map<std::string, std::string> exports;
   std::vector<std::string> capabilities;
-  bool has_platform = false;  // lists the host's platform
+  bool has_platform = false;  // lists `platform`
+  std::string platform;       // "os/architecture[/variant]"; empty: the host's
   // Answers, once and from any thread, who asks for more with options of the plugin's own. Empty:
   // there is no more.
   using Answer = absl::AnyInvocable<void(absl::StatusOr<Packed>)>;

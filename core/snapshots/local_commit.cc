@@ -2,7 +2,6 @@
 // Commit and Remove, and the directories that they leave behind.
 #include <utility>
 
-#include "core/db/key.h"
 #include "core/log/log.h"
 #include "core/snapshots/announce.h"
 #include "core/snapshots/local_snapshotter.h"
@@ -11,11 +10,7 @@ namespace gantry::snapshots {
 
 absl::Status LocalSnapshotter::CommitNow(const Context& ctx, CommitRequest request) {
   RETURN_IF_ERROR(ctx.Check());
-  RETURN_IF_ERROR(CheckKey("snapshot name", request.name));
-  RETURN_IF_ERROR(CheckKey("snapshot key", request.key));
-  RETURN_IF_ERROR(db::CheckComponent("parent snapshot", request.parent));
-  RETURN_IF_ERROR(ValidateLabels(request.labels));
-  DropEmptyLabels(request.labels);
+  RETURN_IF_ERROR(CheckRequest(request));
 
   ASSIGN_OR_RETURN(const Layer layer, CheckCommit(ctx, request));
   // Outside the transaction: flushing and measuring take as long as the layer is large.
@@ -23,24 +18,6 @@ absl::Status LocalSnapshotter::CommitNow(const Context& ctx, CommitRequest reque
   ASSIGN_OR_RETURN(const Usage usage, driver_->Freeze(ctx, layer, options_.durable_commit));
   RETURN_IF_ERROR(RecordCommit(ctx, request, layer, usage));
   return AnnounceCommit(publisher_, ctx, name(), request.key, request.name);
-}
-
-absl::StatusOr<std::string> LocalSnapshotter::ParentAfterCommit(const metadata::View& view,
-                                                                std::string_view ns,
-                                                                const CommitRequest& request,
-                                                                const Snapshot& active) const {
-  const std::string& now = active.info.parent;
-  if (request.parent.empty() || request.parent == now) return now;
-  if (!now.empty()) {
-    return InvalidArgument("snapshot {} has parent {} and cannot get parent {}", request.key, now,
-                           request.parent);
-  }
-  if (!driver_->can_rebase()) return Unimplemented("snapshotter {} cannot rebase", name());
-  ASSIGN_OR_RETURN(const std::optional<Snapshot> parent, table_.Find(view, ns, request.parent));
-  if (!parent) return NotFound("parent snapshot {} does not exist", request.parent);
-  if (parent->info.kind != Kind::kCommitted)
-    return FailedPrecondition("parent snapshot {} is not committed", request.parent);
-  return request.parent;
 }
 
 absl::StatusOr<Layer> LocalSnapshotter::CheckCommit(const Context& ctx,
@@ -53,7 +30,8 @@ absl::StatusOr<Layer> LocalSnapshotter::CheckCommit(const Context& ctx,
       ASSIGN_OR_RETURN(Snapshot active, table_.Get(txn.view(), ctx.ns, request.key));
       if (active.info.kind != Kind::kActive)
         return FailedPrecondition("snapshot {} is not active", request.key);
-      ASSIGN_OR_RETURN(active.info.parent, ParentAfterCommit(txn.view(), ctx.ns, request, active));
+      ASSIGN_OR_RETURN(active.info.parent, table_.ParentAfterCommit(txn.view(), ctx.ns, request,
+                                                                    active, driver_->can_rebase()));
       return LayerOf(txn.view(), ctx.ns, active);
     }
   }
@@ -79,8 +57,9 @@ absl::Status LocalSnapshotter::RecordCommit(const Context& ctx, const CommitRequ
                            .local_id = active.local_id,
                            .usage = usage};
         committed.info.updated_at = committed.info.created_at;
-        ASSIGN_OR_RETURN(committed.info.parent,
-                         ParentAfterCommit(txn.view(), ctx.ns, request, active));
+        ASSIGN_OR_RETURN(
+            committed.info.parent,
+            table_.ParentAfterCommit(txn.view(), ctx.ns, request, active, driver_->can_rebase()));
         ASSIGN_OR_RETURN(committed.backend_key, table_.NextBackendKey(txn, ctx.ns, request.name));
         RETURN_IF_ERROR(table_.Erase(txn, ctx.ns, active));
         RETURN_IF_ERROR(table_.Unlease(txn, ctx, request.key));

@@ -3,41 +3,16 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "core/db/key.h"
 #include "core/log/log.h"
 #include "core/snapshots/announce.h"
 #include "core/snapshots/local_snapshotter.h"
 
 namespace gantry::snapshots {
-namespace {
-
-std::string_view TargetOf(const PrepareRequest& request) {
-  const auto label = request.labels.find(kTargetLabel);
-  return label == request.labels.end() ? std::string_view() : label->second;
-}
-
-// The snapshot that makes this request superfluous: its target, or one under its key.
-absl::StatusOr<std::optional<std::string>> FindExisting(const SnapshotTable& table,
-                                                        const metadata::View& view,
-                                                        std::string_view ns,
-                                                        const PrepareRequest& request) {
-  for (const std::string_view key : {TargetOf(request), std::string_view(request.key)}) {
-    if (key.empty()) continue;
-    ASSIGN_OR_RETURN(const std::optional<Snapshot> found, table.Find(view, ns, key));
-    if (found) return std::string(key);
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 absl::StatusOr<mount::Mounts> LocalSnapshotter::CreateNow(const Context& ctx, Kind kind,
                                                           PrepareRequest request) {
   RETURN_IF_ERROR(ctx.Check());
-  RETURN_IF_ERROR(CheckKey("snapshot key", request.key));
-  RETURN_IF_ERROR(db::CheckComponent("parent snapshot", request.parent));
-  RETURN_IF_ERROR(ValidateLabels(request.labels));
-  DropEmptyLabels(request.labels);
+  RETURN_IF_ERROR(CheckRequest(request));
 
   Layer layer{.kind = kind, .labels = InheritedLabels(request.labels)};
   ASSIGN_OR_RETURN(layer.parents, CheckCreate(ctx, request));
@@ -62,7 +37,7 @@ absl::StatusOr<std::vector<uint64_t>> LocalSnapshotter::CheckCreate(const Contex
   std::optional<std::string> existing;
   {
     ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
-    ASSIGN_OR_RETURN(existing, FindExisting(table_, txn.view(), ctx.ns, request));
+    ASSIGN_OR_RETURN(existing, table_.FindExisting(txn.view(), ctx.ns, request));
     if (!existing) return table_.LocalChain(txn.view(), ctx.ns, request.parent);
   }
   return AnswerExisting(ctx, *existing);
@@ -84,7 +59,7 @@ absl::Status LocalSnapshotter::RecordNew(const Context& ctx, const PrepareReques
       metadata_.Write(
           ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<std::optional<std::string>> {
             ASSIGN_OR_RETURN(std::optional<std::string> found,
-                             FindExisting(table_, txn.view(), ctx.ns, request));
+                             table_.FindExisting(txn.view(), ctx.ns, request));
             if (found) {
               RETURN_IF_ERROR(table_.Lease(txn, ctx, *found));
               return found;

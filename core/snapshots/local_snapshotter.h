@@ -84,9 +84,6 @@ class LocalSnapshotter final : public Snapshotter {
   absl::Status PublishNew(const Context& ctx, const PrepareRequest& request, const Layer& layer);
 
   // Commit, in steps (local_commit.cc).
-  absl::StatusOr<std::string> ParentAfterCommit(const metadata::View& view, std::string_view ns,
-                                                const CommitRequest& request,
-                                                const Snapshot& active) const;
   absl::StatusOr<Layer> CheckCommit(const Context& ctx, const CommitRequest& request);
   absl::Status RecordCommit(const Context& ctx, const CommitRequest& request, const Layer& layer,
                             const Usage& usage);

@@ -20,6 +20,28 @@ absl::Status CheckKey(std::string_view what, std::string_view key) {
   return db::CheckComponent(what, key);
 }
 
+absl::Status CheckRequest(PrepareRequest& request) {
+  RETURN_IF_ERROR(CheckKey("snapshot key", request.key));
+  RETURN_IF_ERROR(db::CheckComponent("parent snapshot", request.parent));
+  RETURN_IF_ERROR(ValidateLabels(request.labels));
+  DropEmptyLabels(request.labels);
+  return db::CheckComponent("target snapshot", TargetOf(request.labels));
+}
+
+absl::Status CheckRequest(CommitRequest& request) {
+  RETURN_IF_ERROR(CheckKey("snapshot name", request.name));
+  RETURN_IF_ERROR(CheckKey("snapshot key", request.key));
+  RETURN_IF_ERROR(db::CheckComponent("parent snapshot", request.parent));
+  RETURN_IF_ERROR(ValidateLabels(request.labels));
+  DropEmptyLabels(request.labels);
+  return absl::OkStatus();
+}
+
+std::string_view TargetOf(const Labels& labels) {
+  const auto label = labels.find(kTargetLabel);
+  return label == labels.end() ? std::string_view() : label->second;
+}
+
 std::string SnapshotTable::Key(std::string_view ns, std::string_view key) const {
   return db::JoinKey({ns, snapshotter_, key});
 }
@@ -72,6 +94,35 @@ absl::StatusOr<std::vector<uint64_t>> SnapshotTable::LocalChain(const metadata::
     key = snapshot.info.parent;
   }
   return ids;
+}
+
+absl::StatusOr<std::optional<std::string>> SnapshotTable::FindExisting(
+    const metadata::View& view, std::string_view ns, const PrepareRequest& request) const {
+  for (const std::string_view key : {TargetOf(request.labels), std::string_view(request.key)}) {
+    if (key.empty()) continue;
+    ASSIGN_OR_RETURN(const std::optional<Snapshot> found, Find(view, ns, key));
+    if (found) return std::string(key);
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::string> SnapshotTable::ParentAfterCommit(const metadata::View& view,
+                                                             std::string_view ns,
+                                                             const CommitRequest& request,
+                                                             const Snapshot& active,
+                                                             bool can_rebase) const {
+  const std::string& now = active.info.parent;
+  if (request.parent.empty() || request.parent == now) return now;
+  if (!now.empty()) {
+    return InvalidArgument("snapshot {} has parent {} and cannot get parent {}", request.key, now,
+                           request.parent);
+  }
+  if (!can_rebase) return Unimplemented("snapshotter {} cannot rebase", snapshotter_);
+  ASSIGN_OR_RETURN(const std::optional<Snapshot> parent, Find(view, ns, request.parent));
+  if (!parent) return NotFound("parent snapshot {} does not exist", request.parent);
+  if (parent->info.kind != Kind::kCommitted)
+    return FailedPrecondition("parent snapshot {} is not committed", request.parent);
+  return request.parent;
 }
 
 absl::Status SnapshotTable::ForEach(

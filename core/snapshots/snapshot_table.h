@@ -40,6 +40,17 @@ class SnapshotTable {
   // Local ids from `parent` down to the base; none for an empty `parent`.
   absl::StatusOr<std::vector<uint64_t>> LocalChain(const metadata::View& view, std::string_view ns,
                                                    std::string_view parent) const;
+  // The key of what makes a new snapshot superfluous: its target (kTargetLabel), or one under its
+  // key.
+  absl::StatusOr<std::optional<std::string>> FindExisting(const metadata::View& view,
+                                                          std::string_view ns,
+                                                          const PrepareRequest& request) const;
+  // The parent that `active` has once it is committed. NotFound and FailedPrecondition for a new
+  // parent that is absent or not committed; InvalidArgument if it has another; Unimplemented if it
+  // would get one and the snapshotter cannot rebase.
+  absl::StatusOr<std::string> ParentAfterCommit(const metadata::View& view, std::string_view ns,
+                                                const CommitRequest& request,
+                                                const Snapshot& active, bool can_rebase) const;
   // Calls `row` with the snapshots behind `after`, in key order.
   absl::Status ForEach(
       const metadata::View& view, std::string_view ns, std::string_view after,
@@ -75,5 +86,12 @@ class SnapshotTable {
 
 // InvalidArgument for an empty key or one with a NUL; `what` names it.
 absl::Status CheckKey(std::string_view what, std::string_view key);
+
+// Check keys and labels, and drop labels without value.
+absl::Status CheckRequest(PrepareRequest& request);
+absl::Status CheckRequest(CommitRequest& request);
+
+// The value of kTargetLabel; empty if there is none.
+std::string_view TargetOf(const Labels& labels);
 
 }  // namespace gantry::snapshots

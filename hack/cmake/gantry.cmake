@@ -15,7 +15,9 @@ set(ROOM_RULES
   "core|^gantry::(core|proto)\\."
   "shim|^gantry::(core\\.kernel|core\\.wire|shim(\\..*)?)$"
   "services|^gantry::(core|proto|services)\\."
+  "snapshotters/proxy|^gantry::(core|proto|proxies)\\."
   "snapshotters|^gantry::core\\."
+  "proxies|^gantry::(core|proto|proxies)\\."
   "cri|^gantry::(core|proto|cri)\\."
   "cmd|^gantry::"
   "tests|^gantry::")

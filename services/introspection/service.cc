@@ -11,7 +11,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include "core/base/mutex.h"
 #include "core/filters/filter.h"
 #include "proto/services/introspection/v1/introspection.grpc.pb.h"
@@ -43,11 +45,22 @@ containerd::types::Platform HostPlatform() {
   return platform;
 }
 
+// "os/architecture[/variant]" apart; the host's for an empty text.
+containerd::types::Platform PlatformOf(const std::string& text) {
+  if (text.empty()) return HostPlatform();
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('/', 2));
+  containerd::types::Platform platform;
+  platform.set_os(parts[0]);
+  if (parts.size() > 1) platform.set_architecture(parts[1]);
+  if (parts.size() > 2) platform.set_variant(parts[2]);
+  return platform;
+}
+
 void ToProto(const plugin::Entry& entry, pb::Plugin* out) {
   out->set_type(entry.type);
   out->set_id(entry.id);
   for (const std::string& need : entry.needs) out->add_requires(need);
-  if (entry.meta.has_platform) *out->add_platforms() = HostPlatform();
+  if (entry.meta.has_platform) *out->add_platforms() = PlatformOf(entry.meta.platform);
   out->mutable_exports()->insert(entry.meta.exports.begin(), entry.meta.exports.end());
   for (const std::string& capability : entry.meta.capabilities) out->add_capabilities(capability);
   if (!entry.status.ok()) {

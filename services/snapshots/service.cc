@@ -6,12 +6,11 @@
 #include <string>
 #include <utility>
 
-#include "core/snapshots/await.h"
 #include "core/snapshots/snapshotter.h"
 #include "proto/services/snapshots/v1/snapshots.grpc.pb.h"
+#include "services/rpc/async_stream.h"
 #include "services/rpc/convert.h"
 #include "services/rpc/service.h"
-#include "services/rpc/stream.h"
 #include "services/rpc/unary.h"
 #include "services/snapshots/convert.h"
 
@@ -56,6 +55,28 @@ template <typename Response>
 auto FillInfo() {
   return [](const Info& info, Response& response) { ToProto(info, response.mutable_info()); };
 }
+
+// Fills one message after the other with a page each.
+struct Pager {
+  Snapshotter* snapshotter = nullptr;
+  filters::Filter filter;
+  std::string after;
+  bool last = false;
+
+  void Next(const Context& ctx, pb::ListSnapshotsResponse& message,
+            absl::AnyInvocable<void(absl::StatusOr<bool>)> done) {
+    if (last) return std::move(done)(false);
+    snapshotter->List(
+        ctx, {.after = after, .match = [this](const Info& info) { return Matches(filter, info); }},
+        [this, &message, done = std::move(done)](absl::StatusOr<ListPage> page) mutable {
+          if (!page.ok()) return std::move(done)(page.status());
+          after = page->next;
+          last = page->next.empty();
+          for (const Info& info : page->infos) ToProto(info, message.add_info());
+          std::move(done)(message.info_size() > 0);
+        });
+  }
+};
 
 class SnapshotsService final : public rpc::Service, public pb::Snapshots::CallbackService {
  public:
@@ -168,27 +189,15 @@ class SnapshotsService final : public rpc::Service, public pb::Snapshots::Callba
       CallbackServerContext* call, const pb::ListSnapshotsRequest* request) override {
     absl::StatusOr<Snapshotter*> snapshotter = Find(request->snapshotter());
     absl::StatusOr<filters::Filter> filter = filters::Parse(request->filters());
-    return rpc::RunStream<pb::ListSnapshotsResponse>(
+    absl::Status valid = snapshotter.status();
+    valid.Update(filter.status());
+    auto pager = std::make_shared<Pager>();
+    if (valid.ok()) *pager = {.snapshotter = *snapshotter, .filter = *std::move(filter)};
+    return rpc::RunAsyncStream<pb::ListSnapshotsResponse>(
         call, workers_,
-        [snapshotter, filter, after = std::string(), last = false](
-            const Context& ctx,
-            pb::ListSnapshotsResponse& message) mutable -> absl::StatusOr<bool> {
-          RETURN_IF_ERROR(snapshotter.status());
-          RETURN_IF_ERROR(filter.status());
-          if (last) return false;
-          ASSIGN_OR_RETURN(
-              const ListPage page, Await<ListPage>([&](auto done) {
-                (*snapshotter)
-                    ->List(
-                        ctx,
-                        {.after = after,
-                         .match = [&filter](const Info& info) { return Matches(*filter, info); }},
-                        std::move(done));
-              }));
-          after = page.next;
-          last = page.next.empty();
-          for (const Info& info : page.infos) ToProto(info, message.add_info());
-          return message.info_size() > 0;
+        [valid, pager](const Context& ctx, pb::ListSnapshotsResponse& message, auto done) {
+          if (!valid.ok()) return std::move(done)(valid);
+          pager->Next(ctx, message, std::move(done));
         });
   }
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/gantryd/proxies.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/log/log.h"
+#include "core/snapshots/snapshotter.h"
+#include "snapshotters/proxy/plugin.h"
+
+namespace gantry {
+namespace {
+
+struct ProxyType {
+  std::string_view uri;
+  plugin::Registration (*plugin)(std::string name, config::ProxyPlugin proxy);
+};
+
+// In Introspection's list, with the reason why it does nothing.
+plugin::Registration Unserved(std::string name, config::ProxyPlugin proxy) {
+  return {.type = proxy.type,
+          .id = std::move(name),
+          .needs = {},
+          .configure = {},
+          .init = [type = proxy.type](plugin::InitContext&) -> absl::StatusOr<plugin::Instance> {
+            return Unimplemented("proxies of type {} are not served", type);
+          }};
+}
+
+constexpr std::array<ProxyType, 4> kTypes = {{
+    {snapshots::kSnapshotter.uri, proxy::SnapshotterPlugin},
+    {"io.containerd.content.v1", Unserved},
+    {"io.containerd.differ.v1", Unserved},
+    {"io.containerd.sandbox.controller.v1", Unserved},
+}};
+
+}  // namespace
+
+std::vector<plugin::Registration> ProxyPlugins(const config::Config& config) {
+  std::vector<plugin::Registration> plugins;
+  for (const auto& [name, proxy] : config.proxy_plugins) {
+    const auto type = std::ranges::find(kTypes, proxy.type, &ProxyType::uri);
+    if (type == kTypes.end()) {
+      log::Warn("unknown type of proxy plugin", {{"plugin", name}, {"type", proxy.type}});
+      continue;
+    }
+    plugins.push_back(type->plugin(name, proxy));
+  }
+  return plugins;
+}
+
+}  // namespace gantry
