@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/mount/manager/mount_manager.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/base/status.h"
+#include "core/log/log.h"
+#include "core/mount/mounting.h"
+
+namespace gantry::mount {
+namespace {
+
+constexpr size_t kMaxMounts = 255;
+// How often a waiting call looks whether its caller is still there.
+constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
+
+absl::Status CheckRequest(const Context& ctx, const std::string& name, const Mounts& mounts,
+                          const Labels& labels) {
+  if (ctx.ns.empty()) return FailedPrecondition("namespace is required");
+  if (name.empty()) return InvalidArgument("mount name is empty");
+  if (mounts.size() > kMaxMounts) {
+    return InvalidArgument("mount {}: {} mounts, the limit is {}", name, mounts.size(), kMaxMounts);
+  }
+  return ValidateLabels(labels);
+}
+
+// The first `count` transformations of a step.
+absl::StatusOr<Mount> Transform(const Context& ctx, const Plan::Step& step, size_t count,
+                                Mount mount, const std::vector<ActiveMount>& earlier) {
+  for (size_t i = 0; i < count; ++i) {
+    RETURN_IF_ERROR(ctx.Check());
+    mount.type = step.transformations[i].type;
+    ASSIGN_OR_RETURN(
+        mount, step.transformations[i].transformer->Transform(ctx, std::move(mount), earlier));
+  }
+  return mount;
+}
+
+std::optional<std::string> FieldOf(const ActivationInfo& info, filters::FieldPath path) {
+  if (path.size() == 1 && path[0] == "name") return filters::NonEmpty(info.name);
+  if (path.size() > 1 && path[0] == "labels") return filters::Lookup(info.labels, path);
+  return std::nullopt;
+}
+
+}  // namespace
+
+// Holds a name while one call works on it.
+class MountManager::NameLock {
+ public:
+  NameLock(NameLock&& other) noexcept
+      : manager_(std::exchange(other.manager_, nullptr)), key_(std::move(other.key_)) {}
+  NameLock& operator=(NameLock&&) = delete;
+  ~NameLock() {
+    if (manager_ == nullptr) return;
+    base::MutexLock lock(manager_->mutex_);
+    manager_->busy_.erase(key_);
+    manager_->changed_.NotifyAll();
+  }
+
+  static absl::StatusOr<NameLock> Take(MountManager& manager, const Context& ctx,
+                                       const std::string& name) {
+    std::pair key(ctx.ns, name);
+    base::MutexLock lock(manager.mutex_);
+    while (!manager.busy_.insert(key).second) {
+      RETURN_IF_ERROR(ctx.Check());
+      manager.changed_.WaitUntil(manager.mutex_, std::min(ctx.deadline, absl::Now() + kWaitStep));
+    }
+    return NameLock(&manager, std::move(key));
+  }
+
+ private:
+  NameLock(MountManager* manager, std::pair<std::string, std::string> key)
+      : manager_(manager), key_(std::move(key)) {}
+  MountManager* manager_;
+  std::pair<std::string, std::string> key_;
+};
+
+absl::StatusOr<std::unique_ptr<MountManager>> MountManager::Open(ActivationStore& store,
+                                                                 Options options) {
+  // Before the roots are opened, for it is one of them.
+  Handlers none;
+  RETURN_IF_ERROR(Targets::Open(options.targets, none).status());
+  options.roots.push_back(options.targets);
+  ASSIGN_OR_RETURN(AllowedRoots roots, AllowedRoots::Open(options.roots));
+  std::unique_ptr<MountManager> manager(new MountManager(store, std::move(roots)));
+  manager->handlers_ = std::move(options.handlers);
+  ASSIGN_OR_RETURN(manager->targets_, Targets::Open(options.targets, manager->handlers_));
+  return manager;
+}
+
+bool MountManager::Needs(const Mounts& mounts, const ActivateOptions& options) const {
+  return MakePlan(mounts, options, transformers_, handlers_).needed;
+}
+
+absl::StatusOr<ActivationInfo> MountManager::Activate(const Context& ctx, const std::string& name,
+                                                      Mounts mounts,
+                                                      const ActivateOptions& options) {
+  RETURN_IF_ERROR(CheckRequest(ctx, name, mounts, options.labels));
+  const Plan plan = MakePlan(mounts, options, transformers_, handlers_);
+  if (!plan.needed) return Unimplemented("mount {}: the list can be mounted as it is", name);
+  ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(*this, ctx, name));
+  Labels labels = options.labels;
+  DropEmptyLabels(labels);
+  ASSIGN_OR_RETURN(const ActivationStore::Begun begun, store_.Begin(ctx, name, labels));
+  if (begun.replaced) {
+    const absl::Status undone = targets_->Undo(ctx, *begun.replaced);
+    if (!undone.ok())
+      log::Warn("half-made mounts stay", {{"id", *begun.replaced}, {"error", undone}});
+  }
+  absl::StatusOr<ActivationInfo> info =
+      Make(ctx, plan, begun.id, std::move(mounts), options.temporary);
+  if (info.ok()) {
+    info->name = name;
+    info->labels = std::move(labels);
+    const absl::Status stored = store_.Complete(ctx, begun.id, *info);
+    if (!stored.ok()) info = stored;
+  }
+  if (!info.ok()) TakeBack(ctx, begun.id, name);
+  return info;
+}
+
+absl::StatusOr<ActivationInfo> MountManager::Make(const Context& ctx, const Plan& plan, uint64_t id,
+                                                  Mounts mounts, bool temporary) const {
+  RETURN_IF_ERROR(targets_->Create(id));
+  ActivationInfo info;
+  for (size_t i = 0; i < plan.managed; ++i) {
+    RETURN_IF_ERROR(ctx.Check());
+    const Plan::Step& step = plan.steps[i];
+    ASSIGN_OR_RETURN(const Mount mount, Transform(ctx, step, step.transformations.size(),
+                                                  std::move(mounts[i]), info.active));
+    ASSIGN_OR_RETURN(const std::string mount_point,
+                     targets_->Reserve(id, i, plan.managed, mount.type));
+    ASSIGN_OR_RETURN(ActiveMount active, MakeOne(ctx, step, mount, mount_point, info.active));
+    info.active.push_back(std::move(active));
+  }
+  info.system.assign(std::make_move_iterator(mounts.begin() + static_cast<long>(plan.managed)),
+                     std::make_move_iterator(mounts.end()));
+  if (!info.system.empty()) {
+    const Plan::Step& step = plan.steps[plan.managed];
+    ASSIGN_OR_RETURN(info.system[0],
+                     Transform(ctx, step, step.to_apply, std::move(info.system[0]), info.active));
+  }
+  if (temporary) {
+    info.system = {{.type = "bind",
+                    .source = info.active.back().mount_point,
+                    .target = "",
+                    .options = {"rbind"}}};
+  }
+  return info;
+}
+
+absl::StatusOr<ActiveMount> MountManager::MakeOne(const Context& ctx, const Plan::Step& step,
+                                                  const Mount& mount,
+                                                  const std::string& mount_point,
+                                                  const std::vector<ActiveMount>& earlier) const {
+  if (step.handler != nullptr) return step.handler->MountAt(ctx, mount, mount_point, earlier);
+  if (::mkdir(mount_point.c_str(), 0700) != 0) return FromErrno(errno, "mkdir " + mount_point);
+  RETURN_IF_ERROR(MountOne(mount, mount_point));
+  return ActiveMount{
+      .mount = mount, .mount_point = mount_point, .mounted_at = absl::Now(), .data = {}};
+}
+
+// Whatever the caller's state, the way back is gone to its end. A directory that stays because of a
+// failure has no record any more, and CleanUp() finds it.
+void MountManager::TakeBack(const Context& ctx, uint64_t id, const std::string& name) {
+  const Context detached = ctx.Detached();
+  if (const absl::Status undone = targets_->Undo(detached, id); !undone.ok()) {
+    log::Warn("mounts of a failed activation stay", {{"name", name}, {"error", undone}});
+  }
+  const absl::Status removed = store_.Remove(detached, name).status();
+  if (!removed.ok() && !absl::IsNotFound(removed)) {
+    log::Warn("record of a failed activation stays", {{"name", name}, {"error", removed}});
+  }
+}
+
+absl::Status MountManager::Deactivate(const Context& ctx, const std::string& name) {
+  RETURN_IF_ERROR(CheckRequest(ctx, name, {}, {}));
+  ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(*this, ctx, name));
+  ASSIGN_OR_RETURN(const ActivationRecord record, store_.Remove(ctx, name));
+  return Annotate(targets_->Undo(ctx.Detached(), record.id), "deactivate mount " + name);
+}
+
+absl::StatusOr<ActivationInfo> MountManager::Info(const Context& ctx,
+                                                  const std::string& name) const {
+  RETURN_IF_ERROR(CheckRequest(ctx, name, {}, {}));
+  ASSIGN_OR_RETURN(ActivationRecord record, store_.Get(ctx, name));
+  return std::move(record.info);
+}
+
+absl::Status MountManager::List(
+    const Context& ctx, const filters::Filter& filter,
+    absl::FunctionRef<absl::Status(const ActivationInfo&)> visit) const {
+  if (ctx.ns.empty()) return FailedPrecondition("namespace is required");
+  return store_.ForEach(ctx, ctx.ns, [&](const ActivationRecord& record) -> absl::Status {
+    const auto field = [&record](filters::FieldPath path) { return FieldOf(record.info, path); };
+    return filter.Matches(field) ? visit(record.info) : absl::OkStatus();
+  });
+}
+
+absl::Status MountManager::Recover(const Context& ctx) {
+  std::vector<std::pair<std::string, std::string>> dead;
+  RETURN_IF_ERROR(store_.ForEach(ctx, "", [&](const ActivationRecord& record) {
+    if (!record.complete || !targets_->Exists(record.id)) {
+      dead.emplace_back(record.ns, record.info.name);
+    }
+    return absl::OkStatus();
+  }));
+  for (const auto& [ns, name] : dead) {
+    RETURN_IF_ERROR(store_.Remove(ctx.InNamespace(ns), name).status());
+  }
+  return CleanUp(ctx);
+}
+
+absl::Status MountManager::CleanUp(const Context& ctx) {
+  // Directories first: each of these had a record before it was made, so one that has none now was
+  // given up.
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> made, targets_->Ids());
+  std::set<uint64_t> recorded;
+  RETURN_IF_ERROR(store_.ForEach(ctx, "", [&](const ActivationRecord& record) {
+    recorded.insert(record.id);
+    return absl::OkStatus();
+  }));
+  for (const uint64_t id : made) {
+    if (recorded.contains(id)) continue;
+    RETURN_IF_ERROR(ctx.Check());
+    if (const absl::Status undone = targets_->Undo(ctx, id); !undone.ok()) {
+      log::Warn("mounts without a record stay", {{"id", id}, {"error", undone}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gantry::mount
