@@ -8,6 +8,7 @@
 #include "core/images/plugin.h"
 #include "core/leases/plugin.h"
 #include "core/metadata/plugin.h"
+#include "core/mount/manager/plugin.h"
 #include "core/namespaces/plugin.h"
 #include "core/runtime/plugin.h"
 #include "core/sandbox/sandbox_store.h"
@@ -19,6 +20,7 @@
 #include "services/images/service.h"
 #include "services/introspection/service.h"
 #include "services/leases/service.h"
+#include "services/mounts/service.h"
 #include "services/namespaces/service.h"
 #include "services/sandboxes/service.h"
 #include "services/snapshots/service.h"
@@ -42,6 +44,8 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       images::StorePlugin(),
       containers::StorePlugin(),
       leases::StorePlugin(),
+      mount::ErofsHandlerPlugin(),
+      mount::ManagerPlugin(),
       native::NativePlugin(),
       overlayfs::OverlayPlugin(),
       CollectionPlugin(),
@@ -57,6 +61,7 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       content::ServicePlugin(host.workers),
       images::ServicePlugin(host.workers),
       leases::ServicePlugin(host.workers),
+      mount::ServicePlugin(host.workers),
       snapshots::ServicePlugin(host.workers),
       diff::ServicePlugin(host.workers),
       tasks::ServicePlugin(host.workers),

@@ -17,6 +17,8 @@
 #include "core/leases/lease_resource.h"
 #include "core/log/log.h"
 #include "core/metadata/lease_link.h"
+#include "core/mount/manager/activation_resource.h"
+#include "core/mount/manager/plugin.h"
 #include "core/sandbox/sandbox_resource.h"
 #include "core/snapshots/gc.h"
 #include "core/snapshots/snapshotter.h"
@@ -43,18 +45,28 @@ class Collection {
  public:
   Collection(metadata::Metadata& metadata, content::ContentStore& content,
              const std::map<std::string, snapshots::Snapshotter*>& snapshotters,
-             events::Exchange& exchange)
-      : images_([&exchange](const std::vector<metadata::Node>& removed) {
+             events::Exchange& exchange, mount::MountManager* mounts)
+      : mounts_(mounts),
+        activations_([this] { CleanUpMounts({}); }),
+        images_([&exchange](const std::vector<metadata::Node>& removed) {
           PublishImageDeletes(exchange, removed);
         }),
         snapshots_(exchange),
         content_(content),
         backends_(Backends(snapshotters)),
         collector_(metadata,
-                   {&blobs_, &ingests_, &images_, &containers_, &leases_, &sandboxes_, &snapshots_},
+                   {&blobs_, &ingests_, &images_, &containers_, &leases_, &sandboxes_, &snapshots_,
+                    &activations_},
                    All()) {}
 
   gc::Collector& collector() { return collector_; }
+
+  absl::StatusOr<gc::Collector::Result> Run(const Context& ctx) {
+    absl::StatusOr<gc::Collector::Result> result = collector_.Collect(ctx);
+    // Also what an unmount that failed has left.
+    CleanUpMounts(ctx);
+    return result;
+  }
 
  private:
   using SnapshotBackends = std::map<std::string, std::unique_ptr<snapshots::SnapshotBackend>>;
@@ -76,12 +88,21 @@ class Collection {
     return all;
   }
 
+  void CleanUpMounts(const Context& ctx) {
+    if (mounts_ == nullptr) return;
+    if (const absl::Status cleaned = mounts_->CleanUp(ctx); !cleaned.ok()) {
+      log::Warn("cannot clean up mounts", {{"error", cleaned}});
+    }
+  }
+
+  mount::MountManager* const mounts_;  // null: none has started
+  mount::ActivationResource activations_;
+  sandbox::SandboxResource sandboxes_;
   content::BlobResource blobs_;
   content::IngestResource ingests_;
   images::ImageResource images_;
   containers::ContainerResource containers_;
   leases::LeaseResource leases_;
-  sandbox::SandboxResource sandboxes_;
   snapshots::SnapshotResource snapshots_;
   content::ContentBackend content_;
   SnapshotBackends backends_;
@@ -112,8 +133,7 @@ class CollectionScheduler final : public gc::Scheduler {
  public:
   CollectionScheduler(const gc::SchedulerConfig& config, metadata::Metadata& metadata,
                       const std::shared_ptr<Collection>& collection)
-      : Scheduler(config, [collection](
-                              const Context& ctx) { return collection->collector().Collect(ctx); }),
+      : Scheduler(config, [collection](const Context& ctx) { return collection->Run(ctx); }),
         metadata_(metadata) {
     metadata_.OnMutation([this, collection](const metadata::Mutation& mutation) {
       collection->collector().NoteMutation(mutation);
@@ -133,10 +153,12 @@ absl::StatusOr<std::unique_ptr<gc::Scheduler>> Start(plugin::InitContext& init) 
   ASSIGN_OR_RETURN(content::ContentStore * content,
                    init.Get(content::kContentService, "content-service"));
   ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
+  const auto managers = init.All(mount::kMountManager);
   return std::make_unique<CollectionScheduler>(
       config, *metadata,
       std::make_shared<Collection>(*metadata, *content, init.All(snapshots::kSnapshotter),
-                                   *exchange));
+                                   *exchange,
+                                   managers.empty() ? nullptr : managers.begin()->second));
 }
 
 }  // namespace
@@ -147,7 +169,7 @@ plugin::Registration CollectionPlugin() {
       plugin::Spec<gc::Scheduler>{
           .id = "scheduler",
           .needs = {metadata::kMetadata.uri, content::kContentService.uri, events::kExchange.uri,
-                    snapshots::kSnapshotter.uri},
+                    snapshots::kSnapshotter.uri, mount::kMountManager.uri},
           .configure = [](config::Section& section) { return Decode(section).status(); },
           .init = Start});
 }

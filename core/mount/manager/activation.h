@@ -44,6 +44,9 @@ struct ActivationRecord {
   std::string ns;
   uint64_t id = 0;        // names its target directory; never used twice
   bool complete = false;  // false while its mounts are being made
+  std::string lease;      // that it was made under; empty for none
+  absl::Time created_at;
+  absl::Time updated_at;
   ActivationInfo info;
 };
 

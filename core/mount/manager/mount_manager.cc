@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/kernel_status.h"
 #include "core/base/status.h"
+#include "core/kernel/file.h"
 #include "core/log/log.h"
 #include "core/mount/mounting.h"
 
@@ -14,6 +16,7 @@ namespace gantry::mount {
 namespace {
 
 constexpr size_t kMaxMounts = 255;
+constexpr size_t kMaxBootIdBytes = 256;
 // How often a waiting call looks whether its caller is still there.
 constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 
@@ -87,6 +90,7 @@ absl::StatusOr<std::unique_ptr<MountManager>> MountManager::Open(ActivationStore
   ASSIGN_OR_RETURN(AllowedRoots roots, AllowedRoots::Open(options.roots));
   std::unique_ptr<MountManager> manager(new MountManager(store, std::move(roots)));
   manager->handlers_ = std::move(options.handlers);
+  manager->boot_file_ = std::move(options.boot_file);
   ASSIGN_OR_RETURN(manager->targets_, Targets::Open(options.targets, manager->handlers_));
   return manager;
 }
@@ -106,7 +110,7 @@ absl::StatusOr<ActivationInfo> MountManager::Activate(const Context& ctx, const 
   DropEmptyLabels(labels);
   ASSIGN_OR_RETURN(const ActivationStore::Begun begun, store_.Begin(ctx, name, labels));
   if (begun.replaced) {
-    const absl::Status undone = targets_->Undo(ctx, *begun.replaced);
+    const absl::Status undone = Undo(ctx, *begun.replaced);
     if (!undone.ok())
       log::Warn("half-made mounts stay", {{"id", *begun.replaced}, {"error", undone}});
   }
@@ -167,7 +171,7 @@ absl::StatusOr<ActiveMount> MountManager::MakeOne(const Context& ctx, const Plan
 // failure has no record any more, and CleanUp() finds it.
 void MountManager::TakeBack(const Context& ctx, uint64_t id, const std::string& name) {
   const Context detached = ctx.Detached();
-  if (const absl::Status undone = targets_->Undo(detached, id); !undone.ok()) {
+  if (const absl::Status undone = Undo(detached, id); !undone.ok()) {
     log::Warn("mounts of a failed activation stay", {{"name", name}, {"error", undone}});
   }
   const absl::Status removed = store_.Remove(detached, name).status();
@@ -176,11 +180,25 @@ void MountManager::TakeBack(const Context& ctx, uint64_t id, const std::string& 
   }
 }
 
+// One call at a time works on an activation: between the steps of one that is being undone, the
+// device that it held may become another's.
+absl::Status MountManager::Undo(const Context& ctx, uint64_t id) {
+  {
+    base::MutexLock lock(mutex_);
+    while (!undoing_.insert(id).second) changed_.Wait(mutex_);
+  }
+  absl::Status undone = targets_->Undo(ctx, id);
+  base::MutexLock lock(mutex_);
+  undoing_.erase(id);
+  changed_.NotifyAll();
+  return undone;
+}
+
 absl::Status MountManager::Deactivate(const Context& ctx, const std::string& name) {
   RETURN_IF_ERROR(CheckRequest(ctx, name, {}, {}));
   ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(*this, ctx, name));
   ASSIGN_OR_RETURN(const ActivationRecord record, store_.Remove(ctx, name));
-  return Annotate(targets_->Undo(ctx.Detached(), record.id), "deactivate mount " + name);
+  return Annotate(Undo(ctx.Detached(), record.id), "deactivate mount " + name);
 }
 
 absl::StatusOr<ActivationInfo> MountManager::Info(const Context& ctx,
@@ -200,10 +218,40 @@ absl::Status MountManager::List(
   });
 }
 
+// Whether the host was booted since the last NoteBoot(). `now` becomes what that is to note.
+absl::StatusOr<bool> MountManager::Rebooted(std::string& now) const {
+  if (boot_file_.empty()) return false;
+  auto id = kernel::ReadFile("/proc/sys/kernel/random/boot_id", kMaxBootIdBytes);
+  if (!id) return ToStatus(id.error());
+  now = *std::move(id);
+  const auto then = kernel::ReadFile(boot_file_.string(), kMaxBootIdBytes);
+  return then && *then != now;
+}
+
+absl::Status MountManager::NoteBoot(const std::string& now) const {
+  if (boot_file_.empty()) return absl::OkStatus();
+  return ToStatus(
+      kernel::WriteFileAtomic(boot_file_.string(), now, 0600, kernel::Durability::kNone));
+}
+
+absl::Status MountManager::ForgetTargets() const {
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> made, targets_->Ids());
+  for (const uint64_t id : made) {
+    if (const absl::Status forgotten = targets_->Forget(id); !forgotten.ok()) {
+      log::Warn("directory of mounts before the last boot stays",
+                {{"id", id}, {"error", forgotten}});
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MountManager::Recover(const Context& ctx) {
+  std::string boot;
+  ASSIGN_OR_RETURN(const bool rebooted, Rebooted(boot));
+  if (rebooted) RETURN_IF_ERROR(ForgetTargets());
   std::vector<std::pair<std::string, std::string>> dead;
   RETURN_IF_ERROR(store_.ForEach(ctx, "", [&](const ActivationRecord& record) {
-    if (!record.complete || !targets_->Exists(record.id)) {
+    if (rebooted || !record.complete || !targets_->Exists(record.id)) {
       dead.emplace_back(record.ns, record.info.name);
     }
     return absl::OkStatus();
@@ -211,6 +259,7 @@ absl::Status MountManager::Recover(const Context& ctx) {
   for (const auto& [ns, name] : dead) {
     RETURN_IF_ERROR(store_.Remove(ctx.InNamespace(ns), name).status());
   }
+  RETURN_IF_ERROR(NoteBoot(boot));
   return CleanUp(ctx);
 }
 
@@ -226,7 +275,7 @@ absl::Status MountManager::CleanUp(const Context& ctx) {
   for (const uint64_t id : made) {
     if (recorded.contains(id)) continue;
     RETURN_IF_ERROR(ctx.Check());
-    if (const absl::Status undone = targets_->Undo(ctx, id); !undone.ok()) {
+    if (const absl::Status undone = Undo(ctx, id); !undone.ok()) {
       log::Warn("mounts without a record stay", {{"id", id}, {"error", undone}});
     }
   }

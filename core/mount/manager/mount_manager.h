@@ -34,7 +34,8 @@ namespace gantry::mount {
 class MountManager {
  public:
   struct Options {
-    std::filesystem::path targets;             // where activations are mounted
+    std::filesystem::path targets;    // where activations are mounted
+    std::filesystem::path boot_file;  // says in which boot of the host that was; may be empty
     std::vector<std::filesystem::path> roots;  // where mkdir/ and mkfs/ may work, besides
     Handlers handlers;                         // by type; they outlive the manager
   };
@@ -62,7 +63,8 @@ class MountManager {
                     absl::FunctionRef<absl::Status(const ActivationInfo&)> visit) const;
 
   // Called once at start, before anything else: forgets activations that were not finished, and
-  // those whose mounts a reboot took; then CleanUp().
+  // those whose mounts a reboot took; then CleanUp(). After a reboot nothing is unmounted or
+  // detached: what has the names of then is somebody else's.
   absl::Status Recover(const Context& ctx);
 
   // Undoes mounts without a record. What fails is logged and left for the next time.
@@ -79,16 +81,22 @@ class MountManager {
                                       const Mount& mount, const std::string& mount_point,
                                       const std::vector<ActiveMount>& earlier) const;
   void TakeBack(const Context& ctx, uint64_t id, const std::string& name);
+  absl::Status Undo(const Context& ctx, uint64_t id);
+  absl::StatusOr<bool> Rebooted(std::string& now) const;
+  absl::Status NoteBoot(const std::string& now) const;
+  absl::Status ForgetTargets() const;
 
   ActivationStore& store_;
   const AllowedRoots roots_;
   const Transformers transformers_;
   Handlers handlers_;
   std::optional<Targets> targets_;  // set by Open()
+  std::filesystem::path boot_file_;
 
   base::Mutex mutex_;
   base::CondVar changed_;
   std::set<std::pair<std::string, std::string>> busy_ ABSL_GUARDED_BY(mutex_);  // ns, name
+  std::set<uint64_t> undoing_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace gantry::mount

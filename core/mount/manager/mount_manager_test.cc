@@ -58,6 +58,7 @@ class MountManagerTest : public ::testing::Test {
   void Restart() {
     auto manager = MountManager::Open(
         store_, {.targets = At("state/t"),
+                 .boot_file = At("state/boot-id"),
                  .roots = {At("root")},
                  .handlers = {{"loop", &loop_handler_}, {"erofs", &erofs_handler_}}});
     ASSERT_THAT(manager, IsOk());
@@ -301,6 +302,22 @@ TEST_F(MountManagerTest, RecordsWhoseMountsARebootTookAreForgotten) {
   fs::remove_all(At("state"));
   Restart();
   ExpectNothingLeft();
+}
+
+TEST_F(MountManagerTest, AfterARebootNothingIsUndoneThatHasAnOldName) {
+  ASSERT_THAT(Activate({Bind("a"), Formatted("{{ mount 0 }}")}), IsOk());
+  manager_.reset();
+  // As a state directory that survived a reboot: another boot's id, no mounts, and a device's name
+  // that may be somebody else's by now.
+  ASSERT_THAT(kernel::UnmountTree(Path("state"), 0), Succeeds());
+  const fs::path target = fs::directory_iterator(At("state/t"))->path();
+  std::ofstream(target / "0-type") << "loop";
+  fs::create_symlink(At("outside") / "device", target / "0");
+  ASSERT_TRUE(
+      kernel::WriteFileAtomic(Path("state/boot-id"), "another", 0600, kernel::Durability::kNone));
+  Restart();
+  ExpectNothingLeft();
+  EXPECT_NE(*kernel::ReadFile(Path("state/boot-id"), 100), "another");
 }
 
 TEST_F(MountManagerTest, CallsForOneNameWaitForOneAnother) {

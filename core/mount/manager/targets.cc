@@ -107,6 +107,18 @@ absl::Status Targets::Undo(const Context& ctx, uint64_t id) const {
   return RemoveDirectory(PathOf(id));
 }
 
+absl::Status Targets::Forget(uint64_t id) const {
+  ASSIGN_OR_RETURN(const std::vector<fs::path> points, MountPointsIn(PathOf(id)));
+  absl::Status first;
+  for (const fs::path& point : points) {
+    ::unlink((point.string() + std::string(kTypeSuffix)).c_str());
+    // A handler's link to a device.
+    if (::unlink(point.c_str()) != 0) first.Update(RemoveDirectory(point));
+  }
+  RETURN_IF_ERROR(first);
+  return RemoveDirectory(PathOf(id));
+}
+
 bool Targets::Exists(uint64_t id) const { return ::access(PathOf(id).c_str(), F_OK) == 0; }
 
 absl::StatusOr<std::vector<uint64_t>> Targets::Ids() const {

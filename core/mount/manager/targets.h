@@ -40,6 +40,10 @@ class Targets {
   // on after a failure, and gives the first; what was undone is not tried again.
   absl::Status Undo(const Context& ctx, uint64_t id) const;
 
+  // Removes the directory of an activation without unmounting or detaching anything; what holds
+  // data stays, and is an error.
+  absl::Status Forget(uint64_t id) const;
+
   bool Exists(uint64_t id) const;
 
   // The ids that have a directory.
