@@ -7,8 +7,10 @@
 #include <string_view>
 #include <utility>
 
+#include "core/content/content.h"
 #include "core/log/log.h"
 #include "core/snapshots/snapshotter.h"
+#include "proxies/content/plugin.h"
 #include "snapshotters/proxy/plugin.h"
 
 namespace gantry {
@@ -32,7 +34,7 @@ plugin::Registration Unserved(std::string name, config::ProxyPlugin proxy) {
 
 constexpr std::array<ProxyType, 4> kTypes = {{
     {snapshots::kSnapshotter.uri, proxy::SnapshotterPlugin},
-    {"io.containerd.content.v1", Unserved},
+    {content::kBackend.uri, proxies::ContentPlugin},
     {"io.containerd.differ.v1", Unserved},
     {"io.containerd.sandbox.controller.v1", Unserved},
 }};

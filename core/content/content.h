@@ -76,24 +76,28 @@ class Backend {
   virtual ~Backend() = default;
 
   // Its size, or nothing if there is no such blob.
-  virtual absl::StatusOr<std::optional<int64_t>> Size(const Digest& digest) = 0;
-  virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Digest& digest) = 0;
+  virtual absl::StatusOr<std::optional<int64_t>> Size(const Context& ctx, const Digest& digest) = 0;
+  virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Context& ctx,
+                                                           const Digest& digest) = 0;
   // A missing blob is no error.
-  virtual absl::Status Delete(const Digest& digest) = 0;
-  virtual absl::Status ForEachBlob(absl::FunctionRef<absl::Status(const Digest&)> visit) = 0;
+  virtual absl::Status Delete(const Context& ctx, const Digest& digest) = 0;
+  virtual absl::Status ForEachBlob(const Context& ctx,
+                                   absl::FunctionRef<absl::Status(const Digest&)> visit) = 0;
   // Carries `updated_at` over to the blob's file, where the backend has one.
   virtual absl::Status Touch(const Digest& digest, absl::Time updated_at) = 0;
 
   // Resumes the ingest, or starts it anew where there is none or its total is another.
-  virtual absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const std::string& ref,
+  virtual absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const Context& ctx,
+                                                                    const std::string& ref,
                                                                     int64_t total) = 0;
   // Nothing if there is no such ingest.
-  virtual absl::StatusOr<std::optional<IngestStatus>> Status(const std::string& ref) = 0;
+  virtual absl::StatusOr<std::optional<IngestStatus>> Status(const Context& ctx,
+                                                             const std::string& ref) = 0;
   // A missing ingest is no error.
-  virtual absl::Status Abort(const std::string& ref) = 0;
+  virtual absl::Status Abort(const Context& ctx, const std::string& ref) = 0;
   // By backend ref.
   virtual absl::Status ForEachIngest(
-      absl::FunctionRef<absl::Status(const std::string& ref)> visit) = 0;
+      const Context& ctx, absl::FunctionRef<absl::Status(const std::string& ref)> visit) = 0;
 };
 
 inline constexpr plugin::Kind<Backend> kBackend{"io.containerd.content.v1"};

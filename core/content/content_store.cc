@@ -97,15 +97,15 @@ absl::Status ContentStore::Delete(const Context& ctx, std::string_view text) {
 absl::StatusOr<std::unique_ptr<BlobReader>> ContentStore::Open(const Context& ctx,
                                                                std::string_view text) const {
   ASSIGN_OR_RETURN(const Info info, Get(ctx, text));
-  return backend_.Open(info.digest);
+  return backend_.Open(ctx, info.digest);
 }
 
-absl::StatusOr<IngestStatus> ContentStore::Describe(const std::string& ns,
+absl::StatusOr<IngestStatus> ContentStore::Describe(const Context& ctx,
                                                     const std::string& ref) const {
   std::optional<IngestRecord> record;
   {
     ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
-    ASSIGN_OR_RETURN(record, GetIngest(txn.view(), ns, ref));
+    ASSIGN_OR_RETURN(record, GetIngest(txn.view(), ctx.ns, ref));
   }
   if (!record) return NotFound("ingest {:?}", ref);
   if (!record->expected().empty()) {
@@ -117,7 +117,7 @@ absl::StatusOr<IngestStatus> ContentStore::Describe(const std::string& ns,
                         .started_at = started,
                         .updated_at = started};
   }
-  ASSIGN_OR_RETURN(auto status, backend_.Status(record->backend_ref()));
+  ASSIGN_OR_RETURN(auto status, backend_.Status(ctx, record->backend_ref()));
   if (!status) return NotFound("ingest {:?}", ref);
   status->ref = ref;
   return *std::move(status);
@@ -125,7 +125,7 @@ absl::StatusOr<IngestStatus> ContentStore::Describe(const std::string& ns,
 
 absl::StatusOr<IngestStatus> ContentStore::Status(const Context& ctx, std::string_view ref) const {
   RETURN_IF_ERROR(ctx.Check());
-  return Describe(ctx.ns, std::string(ref));
+  return Describe(ctx, std::string(ref));
 }
 
 absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(const Context& ctx) const {
@@ -143,7 +143,7 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(const Conte
   }
   std::vector<IngestStatus> statuses;
   for (const std::string& ref : refs) {
-    absl::StatusOr<IngestStatus> status = Describe(ctx.ns, ref);
+    absl::StatusOr<IngestStatus> status = Describe(ctx, ref);
     if (absl::IsNotFound(status.status())) continue;  // Committed or aborted meanwhile.
     if (!status.ok()) return status.status();
     statuses.push_back(*std::move(status));
@@ -159,7 +159,7 @@ absl::Status ContentStore::Abort(const Context& ctx, std::string_view ref) {
     txn.MarkContentDirty();
     return metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref);
   }));
-  return backend_.Abort(BackendRef(ctx.ns, ref));
+  return backend_.Abort(ctx, BackendRef(ctx.ns, ref));
 }
 
 absl::StatusOr<bool> ContentStore::AdoptExisting(const Context& ctx, const Digest& digest) {
@@ -226,7 +226,7 @@ absl::StatusOr<std::unique_ptr<IngestWriter>> ContentStore::OpenWriter(
   writer->backend_ref_ = backend_ref;
   if (!expected.empty()) {
     DigestUses::Use use = uses_.Acquire(expected);
-    ASSIGN_OR_RETURN(const auto size, backend_.Size(expected));
+    ASSIGN_OR_RETURN(const auto size, backend_.Size(ctx, expected));
     ASSIGN_OR_RETURN(const bool share, TryShare(ctx, options, expected, size));
     if (share) {
       RETURN_IF_ERROR(RecordIngest(ctx, options.ref, true, expected.str(), *size));
@@ -238,11 +238,11 @@ absl::StatusOr<std::unique_ptr<IngestWriter>> ContentStore::OpenWriter(
     }
   }
   RETURN_IF_ERROR(RecordIngest(ctx, options.ref, false, {}, 0));
-  ASSIGN_OR_RETURN(writer->backend_, backend_.OpenWriter(backend_ref, options.total));
+  ASSIGN_OR_RETURN(writer->backend_, backend_.OpenWriter(ctx, backend_ref, options.total));
   return writer;
 }
 
-absl::Status ContentStore::RemoveBlobIfUnowned(const Digest& digest) {
+absl::Status ContentStore::RemoveBlobIfUnowned(const Context& ctx, const Digest& digest) {
   absl::Status status = absl::OkStatus();
   uses_.DeleteUnused(digest, [&] {
     const auto remove = [&]() -> absl::Status {
@@ -252,14 +252,15 @@ absl::Status ContentStore::RemoveBlobIfUnowned(const Digest& digest) {
                                                        db::KeyPrefix({digest.str()})));
       if (owned) return absl::OkStatus();
       ASSIGN_OR_RETURN(const bool pinned, IsPinned(txn.view(), digest));
-      return pinned ? absl::OkStatus() : backend_.Delete(digest);
+      return pinned ? absl::OkStatus() : backend_.Delete(ctx, digest);
     };
     status = remove();
   });
   return status;
 }
 
-absl::Status ContentStore::RemoveIngestIfUnowned(const std::string& backend_ref) {
+absl::Status ContentStore::RemoveIngestIfUnowned(const Context& ctx,
+                                                 const std::string& backend_ref) {
   const absl::StatusOr<RefLocks::Held> lock = locks_.TryLock(backend_ref);
   if (!lock.ok()) return absl::OkStatus();  // Being written.
   const size_t ns_end = backend_ref.find('/');
@@ -270,7 +271,7 @@ absl::Status ContentStore::RemoveIngestIfUnowned(const std::string& backend_ref)
                                                   backend_ref.substr(count_end + 1)));
     if (record && record->backend_ref() == backend_ref) return absl::OkStatus();
   }
-  return backend_.Abort(backend_ref);
+  return backend_.Abort(ctx, backend_ref);
 }
 
 absl::Status ContentStore::CleanUp(const Context& ctx) {
@@ -280,14 +281,14 @@ absl::Status ContentStore::CleanUp(const Context& ctx) {
     log::Warn("cannot remove content", {{"error", status}});
     first.Update(status);
   };
-  RETURN_IF_ERROR(backend_.ForEachBlob([&](const Digest& digest) -> absl::Status {
+  RETURN_IF_ERROR(backend_.ForEachBlob(ctx, [&](const Digest& digest) -> absl::Status {
     RETURN_IF_ERROR(ctx.Check());
-    note(RemoveBlobIfUnowned(digest));
+    note(RemoveBlobIfUnowned(ctx, digest));
     return absl::OkStatus();
   }));
-  RETURN_IF_ERROR(backend_.ForEachIngest([&](const std::string& ref) -> absl::Status {
+  RETURN_IF_ERROR(backend_.ForEachIngest(ctx, [&](const std::string& ref) -> absl::Status {
     RETURN_IF_ERROR(ctx.Check());
-    note(RemoveIngestIfUnowned(ref));
+    note(RemoveIngestIfUnowned(ctx, ref));
     return absl::OkStatus();
   }));
   return first;

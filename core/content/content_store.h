@@ -74,9 +74,9 @@ class ContentStore {
                                 const Digest& digest, std::optional<int64_t> backend_size);
   absl::Status RecordIngest(const Context& ctx, const std::string& ref, bool shared,
                             const std::string& expected, int64_t size);
-  absl::StatusOr<IngestStatus> Describe(const std::string& ns, const std::string& ref) const;
-  absl::Status RemoveBlobIfUnowned(const Digest& digest);
-  absl::Status RemoveIngestIfUnowned(const std::string& backend_ref);
+  absl::StatusOr<IngestStatus> Describe(const Context& ctx, const std::string& ref) const;
+  absl::Status RemoveBlobIfUnowned(const Context& ctx, const Digest& digest);
+  absl::Status RemoveIngestIfUnowned(const Context& ctx, const std::string& backend_ref);
 
   metadata::Metadata& metadata_;
   Backend& backend_;

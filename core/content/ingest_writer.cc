@@ -55,11 +55,12 @@ Digest IngestWriter::Current() const {
 absl::Status IngestWriter::Materialize(bool keep_bytes) {
   if (backend_ != nullptr) return absl::OkStatus();
   // The record must no longer promise the shared blob's bytes.
-  RETURN_IF_ERROR(store_.RecordIngest({.ns = ns_}, ref_, false, {}, 0));
-  RETURN_IF_ERROR(store_.backend_.Abort(backend_ref_));
-  ASSIGN_OR_RETURN(auto writer, store_.backend_.OpenWriter(backend_ref_, 0));
+  const Context ctx{.ns = ns_};
+  RETURN_IF_ERROR(store_.RecordIngest(ctx, ref_, false, {}, 0));
+  RETURN_IF_ERROR(store_.backend_.Abort(ctx, backend_ref_));
+  ASSIGN_OR_RETURN(auto writer, store_.backend_.OpenWriter(ctx, backend_ref_, 0));
   if (keep_bytes) {
-    ASSIGN_OR_RETURN(const auto blob, store_.backend_.Open(shared_digest_));
+    ASSIGN_OR_RETURN(const auto blob, store_.backend_.Open(ctx, shared_digest_));
     RETURN_IF_ERROR(Copy(*blob, *writer));
   }
   backend_ = std::move(writer);
@@ -84,7 +85,7 @@ absl::Status IngestWriter::Drop(const Context& ctx) {
     return txn.Delete(TableId::kIngests, db::JoinKey({ns_, ref_})).status();
   }));
   backend_.reset();
-  return store_.backend_.Abort(backend_ref_);
+  return store_.backend_.Abort(ctx, backend_ref_);
 }
 
 absl::Status IngestWriter::CheckExpected(const Context& ctx, std::string_view expected) {

@@ -59,14 +59,15 @@ std::filesystem::path LocalBackend::BlobPath(const Digest& digest) const {
   return root_ / "blobs" / DigestAlgorithmName(digest.algorithm()) / digest.hex();
 }
 
-absl::StatusOr<std::optional<int64_t>> LocalBackend::Size(const Digest& digest) {
+absl::StatusOr<std::optional<int64_t>> LocalBackend::Size(const Context&, const Digest& digest) {
   struct stat attributes {};
   if (::stat(BlobPath(digest).c_str(), &attributes) == 0) return attributes.st_size;
   if (errno == ENOENT) return std::nullopt;
   return FromErrno(errno, fmt::format("stat blob {}", digest.str()));
 }
 
-absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Digest& digest) {
+absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Context&,
+                                                               const Digest& digest) {
   auto fd = kernel::Open(BlobPath(digest).string(), O_RDONLY | O_CLOEXEC);
   if (!fd) {
     if (fd.error().err == ENOENT) return NotFound("content {}", digest.str());
@@ -78,12 +79,13 @@ absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Digest& dig
   return std::make_unique<LocalReader>(*std::move(fd), attributes.st_size);
 }
 
-absl::Status LocalBackend::Delete(const Digest& digest) {
+absl::Status LocalBackend::Delete(const Context&, const Digest& digest) {
   if (::unlink(BlobPath(digest).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   return FromErrno(errno, fmt::format("delete blob {}", digest.str()));
 }
 
-absl::Status LocalBackend::ForEachBlob(absl::FunctionRef<absl::Status(const Digest&)> visit) {
+absl::Status LocalBackend::ForEachBlob(const Context&,
+                                       absl::FunctionRef<absl::Status(const Digest&)> visit) {
   std::error_code error;
   for (const auto& algorithm : std::filesystem::directory_iterator(root_ / "blobs", error)) {
     std::error_code inner;
@@ -105,12 +107,14 @@ absl::Status LocalBackend::Touch(const Digest& digest, absl::Time updated_at) {
   return FromErrno(errno, fmt::format("set times of blob {}", digest.str()));
 }
 
-absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const std::string& ref,
+absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const Context&,
+                                                                        const std::string& ref,
                                                                         int64_t total) {
   return LocalWriter::Open(root_, ref, total, clock_);
 }
 
-absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const std::string& ref) {
+absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const Context&,
+                                                                 const std::string& ref) {
   const IngestDir dir(ingests(), ref);
   const auto description = dir.Read();
   struct stat attributes {};
@@ -123,12 +127,12 @@ absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const std::stri
                       .updated_at = description->updated_at};
 }
 
-absl::Status LocalBackend::Abort(const std::string& ref) {
+absl::Status LocalBackend::Abort(const Context&, const std::string& ref) {
   return IngestDir(ingests(), ref).Remove();
 }
 
 absl::Status LocalBackend::ForEachIngest(
-    absl::FunctionRef<absl::Status(const std::string&)> visit) {
+    const Context&, absl::FunctionRef<absl::Status(const std::string&)> visit) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(ingests(), error)) {
     // A folder whose ref cannot be read was cut short while it was made: nobody can resume it.

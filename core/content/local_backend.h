@@ -21,17 +21,21 @@ class LocalBackend final : public Backend {
   static absl::StatusOr<std::unique_ptr<LocalBackend>> Open(std::filesystem::path root,
                                                             const base::Clock& clock);
 
-  absl::StatusOr<std::optional<int64_t>> Size(const Digest& digest) override;
-  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Digest& digest) override;
-  absl::Status Delete(const Digest& digest) override;
-  absl::Status ForEachBlob(absl::FunctionRef<absl::Status(const Digest&)> visit) override;
+  absl::StatusOr<std::optional<int64_t>> Size(const Context& ctx, const Digest& digest) override;
+  absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Context& ctx,
+                                                   const Digest& digest) override;
+  absl::Status Delete(const Context& ctx, const Digest& digest) override;
+  absl::Status ForEachBlob(const Context& ctx,
+                           absl::FunctionRef<absl::Status(const Digest&)> visit) override;
   absl::Status Touch(const Digest& digest, absl::Time updated_at) override;
-  absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const std::string& ref,
+  absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const Context& ctx,
+                                                            const std::string& ref,
                                                             int64_t total) override;
-  absl::StatusOr<std::optional<IngestStatus>> Status(const std::string& ref) override;
-  absl::Status Abort(const std::string& ref) override;
+  absl::StatusOr<std::optional<IngestStatus>> Status(const Context& ctx,
+                                                     const std::string& ref) override;
+  absl::Status Abort(const Context& ctx, const std::string& ref) override;
   absl::Status ForEachIngest(
-      absl::FunctionRef<absl::Status(const std::string& ref)> visit) override;
+      const Context& ctx, absl::FunctionRef<absl::Status(const std::string& ref)> visit) override;
 
  private:
   LocalBackend(std::filesystem::path root, const base::Clock& clock)

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/content/plugin.h"
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "core/content/local_backend.h"
 #include "core/events/exchange.h"
 
 namespace gantry::content {
+namespace {
+
+std::string NamesOf(const std::map<std::string, Backend*>& backends) {
+  std::string names;
+  for (const auto& [id, backend] : backends) {
+    if (!names.empty()) names += ", ";
+    names += fmt::format("{}.{}", kBackend.uri, id);
+  }
+  return names;
+}
+
+}  // namespace
 
 plugin::Registration LocalPlugin(const base::Clock& clock) {
   return plugin::Provide(
@@ -30,9 +44,8 @@ plugin::Registration StorePlugin() {
             const auto backends = init.All(kBackend);
             if (backends.size() > 1) {
               return InvalidArgument(
-                  "{} content backends are loaded and one is wanted: list the others in "
-                  "disabled_plugins",
-                  backends.size());
+                  "only one {} may be loaded: list all but one of {} in disabled_plugins",
+                  kBackend.uri, NamesOf(backends));
             }
             ASSIGN_OR_RETURN(Backend * backend, init.Get(kBackend));
             ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
