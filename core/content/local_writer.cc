@@ -75,7 +75,7 @@ LocalWriter::~LocalWriter() {
     log::Warn("cannot flush ingest",
               {{"ref", description_.ref}, {"error", FromErrno(errno, "fdatasync")}});
   }
-  if (const absl::Status updated = dir_.SetUpdated(clock_.Now()); !updated.ok()) {
+  if (const absl::Status updated = dir_.SetUpdated(description_.updated_at); !updated.ok()) {
     log::Warn("cannot update ingest", {{"ref", description_.ref}, {"error", updated}});
   }
 }
@@ -85,7 +85,7 @@ IngestStatus LocalWriter::status() const {
           .offset = static_cast<int64_t>(hasher_.size_bytes()),
           .total = description_.total,
           .started_at = description_.started_at,
-          .updated_at = dirty_ ? clock_.Now() : description_.updated_at};
+          .updated_at = description_.updated_at};
 }
 
 absl::Status LocalWriter::Write(std::string_view bytes) {
@@ -101,6 +101,7 @@ absl::Status LocalWriter::Write(std::string_view bytes) {
     return Internal("{}", written.error().Text());
   }
   hasher_.Update(bytes);
+  description_.updated_at = clock_.Now();
   return absl::OkStatus();
 }
 
@@ -109,6 +110,7 @@ absl::Status LocalWriter::Truncate() {
   if (::ftruncate(data_.get(), 0) != 0) return FromErrno(errno, "truncate ingest");
   if (::lseek(data_.get(), 0, SEEK_SET) < 0) return FromErrno(errno, "seek ingest");
   hasher_ = Hasher();
+  description_.updated_at = clock_.Now();
   return absl::OkStatus();
 }
 
