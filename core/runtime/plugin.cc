@@ -9,6 +9,7 @@
 #include "core/config/section.h"
 #include "core/events/exchange.h"
 #include "core/metadata/metadata.h"
+#include "core/mount/manager/plugin.h"
 #include "proto/types/introspection.pb.h"
 
 namespace gantry::runtime {
@@ -97,7 +98,8 @@ plugin::Registration TaskManagerPlugin() {
   return plugin::Provide(
       kTasks,
       {.id = "task",
-       .needs = {kShimManager.uri, events::kExchange.uri, metadata::kMetadata.uri},
+       .needs = {kShimManager.uri, events::kExchange.uri, metadata::kMetadata.uri,
+                 mount::kMountManager.uri},
        .configure = ReadTaskConfig,
        .init = [](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<TaskManager>> {
          RETURN_IF_ERROR(ReadTaskConfig(init.config()));
@@ -106,11 +108,14 @@ plugin::Registration TaskManagerPlugin() {
          ASSIGN_OR_RETURN(ShimManager * shims, init.Get(kShimManager));
          ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
          ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
+         const auto managers = init.All(mount::kMountManager);
          BundleRoots roots;
          ASSIGN_OR_RETURN(roots.state, init.state());
          ASSIGN_OR_RETURN(roots.root, init.root());
-         ASSIGN_OR_RETURN(std::unique_ptr<TaskManager> tasks,
-                          TaskManager::Create(*shims, *metadata, *exchange, std::move(roots)));
+         ASSIGN_OR_RETURN(
+             std::unique_ptr<TaskManager> tasks,
+             TaskManager::Create(*shims, *metadata, *exchange, std::move(roots),
+                                 managers.empty() ? nullptr : managers.begin()->second));
          init.meta().info = [raw = tasks.get()](const Context& ctx, const plugin::Packed& options,
                                                 plugin::Meta::Answer answer) {
            AnswerRuntimeInfo(*raw, ctx, options, std::move(answer));

@@ -7,6 +7,7 @@
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/runtime_features.h"
 #include "core/runtime/task_end.h"
+#include "core/runtime/task_mounts.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 #include "proto/types/introspection.pb.h"
 
@@ -103,6 +104,16 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     if (!shim.ok()) return CleanUp(Annotate(shim.status(), "failed to start shim"));
     shim_ = *std::move(shim);
     task_->SetShim(shim_);
+    // Only now it is known what the shim mounts itself.
+    ActivateRootfs(env_, *bundle_, options_.rootfs, shim_->mounts(),
+                   [self = shared_from_this()](absl::StatusOr<mount::Mounts> rootfs) {
+                     if (!rootfs.ok()) return self->RollBackWith(rootfs.status());
+                     self->rootfs_ = *std::move(rootfs);
+                     self->CheckFeatures();
+                   });
+  }
+
+  void CheckFeatures() {
     if (!options_.spec || !UsesIdmappedMounts(options_.spec->value())) return CallCreate();
     env_.shims.launcher().Info(
         program_, Options(), env_.timeouts().quick,
@@ -124,7 +135,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     request.set_stderr(options_.stdio.err);
     request.set_checkpoint(options_.checkpoint.string());
     if (Options()) *request.mutable_options() = *Options();
-    for (const mount::Mount& mount : options_.rootfs) {
+    for (const mount::Mount& mount : rootfs_) {
       auto* out = request.add_rootfs();
       out->set_type(mount.type);
       out->set_source(mount.source);
@@ -195,6 +206,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
   std::optional<Bundle> bundle_;
   std::optional<MountClaims> claims_;  // of a sandbox's shim
   std::shared_ptr<Shim> shim_;
+  mount::Mounts rootfs_;  // what the shim is to mount
   uint32_t pid_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/log/log.h"
 #include "core/runtime/exit_watch.h"
+#include "core/runtime/task_mounts.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 
 namespace gantry::runtime {
@@ -46,11 +47,11 @@ void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then) {
     const absl::Status removed = bundle.Remove(/*may_unmount=*/false);
     if (!absl::IsUnavailable(removed)) {
       WarnUnlessOk(bundle, "cannot remove a bundle", removed);
-      return then();
+      return DeactivateRootfs(env, bundle, std::move(then));
     }
-    env.shims.slow_steps().Run([bundle, then = std::move(then)]() mutable {
+    env.shims.slow_steps().Run([&env, bundle, then = std::move(then)]() mutable {
       WarnUnlessOk(bundle, "cannot remove a bundle", bundle.Remove(/*may_unmount=*/true));
-      then();
+      DeactivateRootfs(env, bundle, std::move(then));
     });
   });
 }

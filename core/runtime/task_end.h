@@ -17,7 +17,8 @@ using Then = absl::AnyInvocable<void()>;
 // Asks the shim to end if it serves nobody else, and lets go of it.
 void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then);
 
-// Takes the bundle away, waiting for what is mounted there to be unmounted.
+// Takes the bundle away, waiting for what is mounted there to be unmounted, and then what the root
+// file system was made of.
 void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then);
 
 // Undoes a create that got as far as a shim: deletes the container there, ends the shim, removes

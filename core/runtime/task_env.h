@@ -12,6 +12,10 @@
 #include "core/runtime/task.h"
 #include "core/sandbox/sandbox_store.h"
 
+namespace gantry::mount {
+class MountManager;
+}
+
 namespace gantry::runtime {
 
 // What the operations on tasks work with. Outlives them: nothing runs any more when it goes.
@@ -22,6 +26,7 @@ struct TaskEnv {
   events::Exchange& events;
   BundleRoots roots;
   TaskTable tasks;
+  mount::MountManager* mounts = nullptr;  // null: shims are given all mounts as they are
 
   const Timeouts& timeouts() const { return shims.timeouts(); }
   absl::Time In(absl::Duration budget) const { return absl::Now() + budget; }

@@ -13,6 +13,7 @@
 #include "core/runtime/convert.h"
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/task_end.h"
+#include "core/runtime/task_mounts.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 
 namespace gantry::runtime {
@@ -141,7 +142,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
     env_.shims.slow_steps().Run([self = shared_from_this()] {
       const absl::Status removed = self->bundle_.Remove(/*may_unmount=*/true);
       if (!removed.ok()) self->Report("cannot remove a bundle", removed);
-      self->Forget();
+      DeactivateRootfs(self->env_, self->bundle_, [self] { self->Forget(); });
     });
   }
 

@@ -64,7 +64,8 @@ std::unique_ptr<Request> RequestFor(const std::string& id, const std::string& ex
 absl::StatusOr<std::unique_ptr<TaskManager>> TaskManager::Create(ShimManager& shims,
                                                                  metadata::Metadata& metadata,
                                                                  events::Exchange& events,
-                                                                 BundleRoots roots) {
+                                                                 BundleRoots roots,
+                                                                 mount::MountManager* mounts) {
   RETURN_IF_ERROR(OpenToPassThrough(roots.state));
   RETURN_IF_ERROR(OpenToPassThrough(roots.root));
   std::unique_ptr<TaskManager> manager(new TaskManager(std::unique_ptr<TaskEnv>(
@@ -72,7 +73,9 @@ absl::StatusOr<std::unique_ptr<TaskManager>> TaskManager::Create(ShimManager& sh
                   .containers = containers::ContainerStore(metadata, events),
                   .sandboxes = sandbox::SandboxStore(metadata),
                   .events = events,
-                  .roots = std::move(roots)})));
+                  .roots = std::move(roots),
+                  .tasks = {},
+                  .mounts = mounts})));
   events.SetGate([env = manager->env_.get()](const events::Envelope& envelope) {
     return AdmitEvent(*env, envelope);
   });

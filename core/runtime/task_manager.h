@@ -50,11 +50,13 @@ struct TerminalSize {
 class TaskManager {
  public:
   // Takes up the tasks that an earlier daemon left running, without waiting for any, and sees to it
-  // that the exchange passes each announcement of an exit on once.
+  // that the exchange passes each announcement of an exit on once. `mounts`, if any, makes what
+  // shims cannot mount; all outlive the manager.
   static absl::StatusOr<std::unique_ptr<TaskManager>> Create(ShimManager& shims,
                                                              metadata::Metadata& metadata,
                                                              events::Exchange& events,
-                                                             BundleRoots roots);
+                                                             BundleRoots roots,
+                                                             mount::MountManager* mounts = nullptr);
   // Stops the shim manager. Tasks go on.
   ~TaskManager();
   TaskManager(const TaskManager&) = delete;

@@ -11,6 +11,8 @@ import (
 
 	mountsapi "github.com/containerd/containerd/api/services/mounts/v1"
 	"github.com/containerd/containerd/api/types"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/pkg/cio"
 	"google.golang.org/grpc/codes"
 )
 
@@ -337,4 +339,34 @@ func TestL166_MountCollection(t *testing.T) {
 	if left := e.targets(); len(left) != 0 {
 		t.Errorf("folders left: %v", left)
 	}
+}
+
+// TestManagedRootfs gives tasks root file systems that the shim cannot mount alone.
+func TestManagedRootfs(t *testing.T) {
+	e := newEnv(t)
+	managed := func(template string) []mount.Mount {
+		return append(e.overlayRoot(), mount.Mount{Type: "format/bind", Source: template, Options: []string{"rbind", "rw"}})
+	}
+	b := e.run(boxOptions{args: sh("echo here; touch /written"), rootfs: managed("{{ mount 0 }}")})
+	info, err := e.activation(b.id)
+	ok(t, err)
+	equal(t, "back reference", info.Labels["containerd.io/gc.bref.container"], b.id)
+	point := info.Active[0].MountPoint
+	equal(t, "mounted", isMounted(point), true)
+	b.exit()
+	b.drain()
+	equal(t, "output", b.out.String(), "here\n")
+	equal(t, "written through", exists(filepath.Join(point, "written")), true)
+	b.delete()
+	_, err = e.activation(b.id)
+	wantCode(t, err, codes.NotFound)
+	equal(t, "mounted", isMounted(point), false)
+
+	bad := e.newContainer(boxOptions{args: []string{"true"}})
+	if bad.tryCreate(boxOptions{io: cio.NullIO, rootfs: managed("{{ mount 5 }}")}) == nil {
+		t.Error("created on a template that names no mount")
+	}
+	_, err = e.activation(bad.id)
+	wantCode(t, err, codes.NotFound)
+	equal(t, "bundle", exists(bad.bundle()), false)
 }

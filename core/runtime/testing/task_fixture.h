@@ -14,6 +14,7 @@
 #include "core/base/testing/matchers.h"
 #include "core/base/testing/temp_dir.h"
 #include "core/events/exchange.h"
+#include "core/mount/manager/mount_manager.h"
 #include "core/runtime/task_manager.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,7 +34,7 @@ class TaskFixture : public ::testing::Test {
     auto shims = ShimManager::Create({.launcher = launcher_, .timeouts = timeouts_});
     ASSERT_THAT(shims, gantry::testing::IsOk());
     shims_ = *std::move(shims);
-    auto tasks = TaskManager::Create(*shims_, *metadata_, exchange_, roots_);
+    auto tasks = TaskManager::Create(*shims_, *metadata_, exchange_, roots_, mounts_.get());
     ASSERT_THAT(tasks, gantry::testing::IsOk());
     tasks_ = *std::move(tasks);
   }
@@ -186,6 +187,7 @@ class TaskFixture : public ::testing::Test {
   BundleRoots roots_{.state = dir_.path() / "state", .root = dir_.path() / "root"};
   Launcher::Options launcher_;
   Timeouts timeouts_;
+  std::unique_ptr<mount::MountManager> mounts_;  // null unless a test sets it and restarts
   std::unique_ptr<ShimManager> shims_;
   std::unique_ptr<TaskManager> tasks_;
 };
