@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand"
 	"time"
 
@@ -111,7 +112,7 @@ func ingest(ctx context.Context, b *bench) error {
 				return err
 			}
 		}
-		if err := writeBlob(held, d, to, fmt.Sprintf("%d MiB blob", large>>20), randomBlob(random, large)); err != nil {
+		if err := writeLarge(held, d, to, randomBlob(random, large)); err != nil {
 			return err
 		}
 		return d.client.LeasesService().Delete(ctx, lease, leases.SynchronousDelete)
@@ -123,6 +124,27 @@ func writeBlob(ctx context.Context, d *daemon, to *recorder, step string, what b
 	err := content.WriteBlob(ctx, d.client.ContentStore(), what.desc.Digest.String(), bytes.NewReader(what.data), what.desc)
 	watch.step(step)
 	return err
+}
+
+// writeLarge does the same in steps.
+func writeLarge(ctx context.Context, d *daemon, to *recorder, what blob) error {
+	watch := to.watch(fmt.Sprintf("content ingest of %d MiB", what.desc.Size>>20))
+	writer, err := d.client.ContentStore().Writer(ctx, content.WithRef(what.desc.Digest.String()), content.WithDescriptor(what.desc))
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
+	watch.step("open")
+	if _, err := io.CopyBuffer(writer, struct{ io.Reader }{bytes.NewReader(what.data)}, make([]byte, 1<<20)); err != nil {
+		return err
+	}
+	watch.step("write")
+	if err := writer.Commit(ctx, what.desc.Size, what.desc.Digest); err != nil {
+		return err
+	}
+	watch.step("commit")
+	watch.total("all")
+	return nil
 }
 
 // pull fetches and unpacks an image with one large layer, as the client library does it: first in two steps, then in
