@@ -33,6 +33,7 @@ absl::StatusOr<std::shared_ptr<Stream>> StreamRegistry::Get(const Context& ctx,
   base::MutexLock lock(mutex_);
   const auto found = streams_.find(Key(ctx.ns, id));
   if (found == streams_.end()) return NotFound("stream \"{}\"", id);
+  found->second.stream->picked_up = true;
   return found->second.stream;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@ namespace gantry::streaming {
 struct Stream {
   Pipe from_client;
   Pipe to_client;
+  std::atomic<bool> picked_up = false;  // somebody has asked the registry for it
 
   // Ends both directions; what the client still has to read is dropped unless `reason` is OK.
   void Close(const absl::Status& reason = absl::OkStatus());
@@ -59,6 +61,7 @@ class StreamRegistry {
   absl::StatusOr<Registration> Register(const Context& ctx, const std::string& id,
                                         std::shared_ptr<Stream> stream);
 
+  // The stream, for whoever serves the other end.
   absl::StatusOr<std::shared_ptr<Stream>> Get(const Context& ctx, const std::string& id) const;
 
   // A stream as the collector sees it. Serials count registrations.
