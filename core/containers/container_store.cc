@@ -65,6 +65,10 @@ absl::Status ApplyPath(std::string_view path, const Container& from, Container& 
   std::string_view key;
   if (metadata::ApplyLabelPath(path, "labels", from.labels, to.labels)) return absl::OkStatus();
   if (metadata::ConsumeKeyPath(path, "extensions", key)) {
+    // An extension is removed by replacing all of them: a value that is missing here is a mistake.
+    if (!from.extensions.contains(key)) {
+      return InvalidArgument("container {:?}: extension {:?} has no value", from.id, key);
+    }
     metadata::CopyKey(from.extensions, key, to.extensions);
   } else if (path == "extensions") {
     to.extensions = from.extensions;
