@@ -4,14 +4,17 @@
 #include "cmd/gantryd/collection.h"
 #include "core/containers/plugin.h"
 #include "core/content/plugin.h"
+#include "core/deprecation/warnings.h"
 #include "core/events/exchange.h"
 #include "core/images/plugin.h"
 #include "core/leases/plugin.h"
 #include "core/metadata/plugin.h"
 #include "core/mount/manager/plugin.h"
 #include "core/namespaces/plugin.h"
+#include "core/process/opt.h"
 #include "core/runtime/plugin.h"
 #include "core/sandbox/sandbox_store.h"
+#include "core/streaming/plugin.h"
 #include "services/containers/service.h"
 #include "services/content/service.h"
 #include "services/diff/service.h"
@@ -23,7 +26,9 @@
 #include "services/mounts/service.h"
 #include "services/namespaces/service.h"
 #include "services/sandboxes/service.h"
+#include "services/server/plugins.h"
 #include "services/snapshots/service.h"
+#include "services/streaming/service.h"
 #include "services/tasks/frontend.h"
 #include "services/tasks/service.h"
 #include "services/version/service.h"
@@ -33,9 +38,11 @@
 namespace gantry {
 
 std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph,
-                                           const runtime::ShimManager::Options& shims) {
+                                           const Surroundings& surroundings) {
   return {
       // core
+      process::OptPlugin(),
+      deprecation::WarningsPlugin(host.clock),
       events::ExchangePlugin(host.clock),
       metadata::StorePlugin(host.clock),
       content::LocalPlugin(host.clock),
@@ -48,9 +55,10 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       mount::ManagerPlugin(),
       native::NativePlugin(),
       overlayfs::OverlayPlugin(),
-      CollectionPlugin(),
+      streaming::RegistryPlugin(),
+      CollectionPlugin(host.metrics),
       sandbox::SandboxStorePlugin(),
-      runtime::ShimManagerPlugin(shims),
+      runtime::ShimManagerPlugin(surroundings.shims),
       runtime::TaskManagerPlugin(),
       runtime::CgroupMonitorPlugin(),
       tasks::FrontendPlugin(host.workers),
@@ -68,8 +76,16 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       sandbox::StoreServicePlugin(host.workers),
       sandbox::ControllerServicePlugin(host.workers),
       events::ServicePlugin(host.workers),
+      streaming::ServicePlugin(),
       health::ServicePlugin(),
       introspection::ServicePlugin(graph, host.workers),
+      // sockets
+      server::CallTablePlugin(host.metrics),
+      server::GrpcPlugin(),
+      server::GrpcTcpPlugin(),
+      server::TtrpcPlugin(surroundings.grpc_socket),
+      server::MetricsPlugin(host.metrics),
+      server::DebugPlugin(surroundings.debug),
   };
 }
 

@@ -7,11 +7,20 @@
 #include "core/plugin/graph.h"
 #include "core/plugin/plugin.h"
 #include "core/runtime/shim_manager.h"
+#include "services/server/plugins.h"
+#include "services/server/socket.h"
 
 namespace gantry {
 
+// What plugins need to know of the daemon around them.
+struct Surroundings {
+  runtime::ShimManager::Options shims;
+  server::SocketOptions grpc_socket;
+  server::DebugSources debug;
+};
+
 // Every plugin in this binary. `host` outlives them; `graph` is the one that will start them.
 std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& graph,
-                                           const runtime::ShimManager::Options& shims);
+                                           const Surroundings& surroundings);
 
 }  // namespace gantry

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "core/config/section.h"
 #include "core/containers/container_resource.h"
 #include "core/content/content_resource.h"
@@ -17,11 +18,14 @@
 #include "core/leases/lease_resource.h"
 #include "core/log/log.h"
 #include "core/metadata/lease_link.h"
+#include "core/metrics/histogram.h"
 #include "core/mount/manager/activation_resource.h"
 #include "core/mount/manager/plugin.h"
 #include "core/sandbox/sandbox_resource.h"
 #include "core/snapshots/gc.h"
 #include "core/snapshots/snapshotter.h"
+#include "core/streaming/stream_registry.h"
+#include "core/streaming/stream_resource.h"
 #include "proto/events/image.pb.h"
 
 namespace gantry {
@@ -45,28 +49,33 @@ class Collection {
  public:
   Collection(metadata::Metadata& metadata, content::ContentStore& content,
              const std::map<std::string, snapshots::Snapshotter*>& snapshotters,
-             events::Exchange& exchange, mount::MountManager* mounts)
+             streaming::StreamRegistry& streams, events::Exchange& exchange,
+             mount::MountManager* mounts)
       : mounts_(mounts),
         activations_([this] { CleanUpMounts({}); }),
         images_([&exchange](const std::vector<metadata::Node>& removed) {
           PublishImageDeletes(exchange, removed);
         }),
         snapshots_(exchange),
+        streams_(streams),
         content_(content),
         backends_(Backends(snapshotters)),
         collector_(metadata,
                    {&blobs_, &ingests_, &images_, &containers_, &leases_, &sandboxes_, &snapshots_,
-                    &activations_},
+                    &streams_, &activations_},
                    All()) {}
 
   gc::Collector& collector() { return collector_; }
 
   absl::StatusOr<gc::Collector::Result> Run(const Context& ctx) {
+    const absl::Time start = absl::Now();
     absl::StatusOr<gc::Collector::Result> result = collector_.Collect(ctx);
+    if (result.ok()) duration_.Observe(absl::Now() - start);
     // Also what an unmount that failed has left.
     CleanUpMounts(ctx);
     return result;
   }
+  const metrics::DurationHistogram& duration() const { return duration_; }
 
  private:
   using SnapshotBackends = std::map<std::string, std::unique_ptr<snapshots::SnapshotBackend>>;
@@ -104,9 +113,11 @@ class Collection {
   containers::ContainerResource containers_;
   leases::LeaseResource leases_;
   snapshots::SnapshotResource snapshots_;
+  streaming::StreamResource streams_;
   content::ContentBackend content_;
   SnapshotBackends backends_;
   gc::Collector collector_;
+  metrics::DurationHistogram duration_;
 };
 
 absl::StatusOr<gc::SchedulerConfig> Decode(config::Section& section) {
@@ -128,13 +139,30 @@ void Export(const gc::SchedulerConfig& config, plugin::Meta& meta) {
   meta.exports["ScheduleDelay"] = absl::FormatDuration(config.schedule_delay);
 }
 
+void AddMetrics(const gc::Scheduler& scheduler, const Collection& collection,
+                std::vector<metrics::Family>& families) {
+  const gc::SchedulerStats stats = scheduler.stats();
+  families.push_back({.name = "containerd_gc_collections_total",
+                      .help = "Garbage collections, by outcome.",
+                      .type = metrics::Type::kCounter,
+                      .samples = {{{{"status", "success"}}, static_cast<double>(stats.succeeded)},
+                                  {{{"status", "fail"}}, static_cast<double>(stats.failed)}}});
+  metrics::Family duration{"containerd_gc_gc_seconds", "How long garbage collections took.",
+                           metrics::Type::kHistogram};
+  collection.duration().AddTo(duration, {});
+  families.push_back(std::move(duration));
+}
+
 // The scheduler of a collection, which hears of writes until it goes.
 class CollectionScheduler final : public gc::Scheduler {
  public:
   CollectionScheduler(const gc::SchedulerConfig& config, metadata::Metadata& metadata,
-                      const std::shared_ptr<Collection>& collection)
+                      const std::shared_ptr<Collection>& collection, metrics::Registry& registry)
       : Scheduler(config, [collection](const Context& ctx) { return collection->Run(ctx); }),
-        metadata_(metadata) {
+        metadata_(metadata),
+        metrics_(registry.Add([this, collection](std::vector<metrics::Family>& families) {
+          AddMetrics(*this, *collection, families);
+        })) {
     metadata_.OnMutation([this, collection](const metadata::Mutation& mutation) {
       collection->collector().NoteMutation(mutation);
       NoteMutation(mutation);
@@ -144,34 +172,38 @@ class CollectionScheduler final : public gc::Scheduler {
 
  private:
   metadata::Metadata& metadata_;
+  const metrics::Registry::Registration metrics_;
 };
 
-absl::StatusOr<std::unique_ptr<gc::Scheduler>> Start(plugin::InitContext& init) {
+absl::StatusOr<std::unique_ptr<gc::Scheduler>> Start(plugin::InitContext& init,
+                                                     metrics::Registry& registry) {
   ASSIGN_OR_RETURN(const gc::SchedulerConfig config, Decode(init.config()));
   Export(config, init.meta());
   ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
   ASSIGN_OR_RETURN(content::ContentStore * content,
                    init.Get(content::kContentService, "content-service"));
+  ASSIGN_OR_RETURN(streaming::StreamRegistry * streams, init.Get(streaming::kStreams));
   ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
   const auto managers = init.All(mount::kMountManager);
   return std::make_unique<CollectionScheduler>(
       config, *metadata,
-      std::make_shared<Collection>(*metadata, *content, init.All(snapshots::kSnapshotter),
+      std::make_shared<Collection>(*metadata, *content, init.All(snapshots::kSnapshotter), *streams,
                                    *exchange,
-                                   managers.empty() ? nullptr : managers.begin()->second));
+                                   managers.empty() ? nullptr : managers.begin()->second),
+      registry);
 }
 
 }  // namespace
 
-plugin::Registration CollectionPlugin() {
+plugin::Registration CollectionPlugin(metrics::Registry& metrics) {
   return plugin::Provide(
       gc::kScheduler,
       plugin::Spec<gc::Scheduler>{
           .id = "scheduler",
           .needs = {metadata::kMetadata.uri, content::kContentService.uri, events::kExchange.uri,
-                    snapshots::kSnapshotter.uri, mount::kMountManager.uri},
+                    snapshots::kSnapshotter.uri, mount::kMountManager.uri, streaming::kStreams.uri},
           .configure = [](config::Section& section) { return Decode(section).status(); },
-          .init = Start});
+          .init = [&metrics](plugin::InitContext& init) { return Start(init, metrics); }});
 }
 
 }  // namespace gantry

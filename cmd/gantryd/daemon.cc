@@ -1,37 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/gantryd/daemon.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <iterator>
 #include <set>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "cmd/gantryd/builtins.h"
+#include "absl/time/clock.h"
 #include "cmd/gantryd/proxies.h"
 #include "core/base/version.h"
 #include "core/events/exchange.h"
 #include "core/log/log.h"
+#include "core/process/service_manager.h"
+#include "core/streaming/stream_registry.h"
+#include "services/server/grpc_server.h"
+#include "services/server/ttrpc_server.h"
 
 namespace gantry {
 namespace {
 
-constexpr std::string_view kGrpcServerUri = "io.containerd.server.v1.grpc";
-constexpr std::string_view kTtrpcServerUri = "io.containerd.server.v1.ttrpc";
 // Calls under way get this long when the daemon stops.
 constexpr absl::Duration kDrainTime = absl::Seconds(5);
-
-absl::Status EnsureFolder(const std::filesystem::path& folder, mode_t mode) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return FromErrno(error.value(), fmt::format("create {}", folder.string()));
-  if (::chmod(folder.c_str(), mode) != 0)
-    return FromErrno(errno, fmt::format("chmod {}", folder.string()));
-  return absl::OkStatus();
-}
+// How long a daemon waits for its predecessor to be gone, unless the configuration says.
+constexpr absl::Duration kLockPatience = absl::Seconds(10);
+constexpr std::string_view kLockTimeout = "io.containerd.timeout.bolt.open";
 
 plugin::GraphOptions OptionsOf(const config::Config& config) {
   return {.root = config.root,
@@ -40,41 +32,17 @@ plugin::GraphOptions OptionsOf(const config::Config& config) {
           .required = {config.required_plugins.begin(), config.required_plugins.end()}};
 }
 
-absl::StatusOr<GrpcServerOptions> DecodeGrpc(config::Section& section) {
-  GrpcServerOptions options;
-  ASSIGN_OR_RETURN(options.address, section.Get("address", std::string(config::kDefaultAddress)));
-  ASSIGN_OR_RETURN(options.uid, section.Get("uid", ::geteuid()));
-  ASSIGN_OR_RETURN(options.gid, section.Get("gid", ::getegid()));
-  ASSIGN_OR_RETURN(options.max_recv_message_bytes,
-                   section.Get("max_recv_message_size", options.max_recv_message_bytes));
-  ASSIGN_OR_RETURN(options.max_send_message_bytes,
-                   section.Get("max_send_message_size", options.max_send_message_bytes));
-  return options;
-}
-
-absl::StatusOr<TtrpcServerOptions> DecodeTtrpc(config::Section& section,
-                                               const GrpcServerOptions& grpc) {
-  TtrpcServerOptions options;
-  ASSIGN_OR_RETURN(options.address, section.Get("address", std::string()));
-  ASSIGN_OR_RETURN(options.uid, section.Get("uid", uid_t{0}));
-  ASSIGN_OR_RETURN(options.gid, section.Get("gid", gid_t{0}));
-  if (options.address.empty()) options.address = grpc.address + ".ttrpc";
-  if (options.uid == 0) options.uid = grpc.uid;
-  if (options.gid == 0) options.gid = grpc.gid;
-  return options;
-}
-
 // What shims are told of us, and how long they may take.
 absl::StatusOr<runtime::ShimManager::Options> ShimOptions(const config::Config& config,
-                                                          const GrpcServerOptions& grpc,
-                                                          const TtrpcServerOptions& ttrpc) {
+                                                          const std::string& grpc_address,
+                                                          const std::string& ttrpc_address) {
   std::error_code error;
   runtime::ShimManager::Options options;
   options.launcher.daemon_version = kApiVersion;
   options.launcher.daemon_binary = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return FromErrno(error.value(), "read /proc/self/exe");
-  options.launcher.grpc_address = grpc.address;
-  options.launcher.ttrpc_address = ttrpc.address;
+  options.launcher.grpc_address = grpc_address;
+  options.launcher.ttrpc_address = ttrpc_address;
   options.launcher.debug = config.debug.level == "debug" || config.debug.level == "trace";
   options.timeouts.load = config.Timeout("io.containerd.timeout.shim.load");
   options.timeouts.cleanup = config.Timeout("io.containerd.timeout.shim.cleanup");
@@ -84,59 +52,104 @@ absl::StatusOr<runtime::ShimManager::Options> ShimOptions(const config::Config& 
   return options;
 }
 
+void AddBuildInfo(std::vector<metrics::Family>& families) {
+  families.push_back({.name = "containerd_build_info_total",
+                      .help = "The daemon's version and revision.",
+                      .type = metrics::Type::kCounter,
+                      .samples = {{{{"version", kApiVersion}, {"revision", kRevision}}, 1}}});
+}
+
 }  // namespace
 
-Daemon::Daemon(config::Config& config) : config_(config), graph_(OptionsOf(config)) {}
+absl::StatusOr<std::vector<plugin::Registration>> Registrations(config::Config& config, Host& host,
+                                                                const plugin::Graph& graph,
+                                                                StateReport& report) {
+  ASSIGN_OR_RETURN(const server::GrpcOptions grpc,
+                   server::DecodeGrpc(config.Plugin(server::kGrpcUri)));
+  ASSIGN_OR_RETURN(const server::SocketOptions ttrpc,
+                   server::DecodeTtrpc(config.Plugin(server::kTtrpcUri), grpc.socket));
+  ASSIGN_OR_RETURN(runtime::ShimManager::Options shims,
+                   ShimOptions(config, grpc.socket.address, ttrpc.address));
+  std::vector<plugin::Registration> plugins =
+      Builtins(host, graph,
+               {.shims = std::move(shims),
+                .grpc_socket = grpc.socket,
+                .debug = {.vars = [&report] { return report.Vars(); },
+                          .stacks = [&report] { return report.Stacks(); },
+                          .state = [&report] { return report.State(); }}});
+  std::ranges::move(ProxyPlugins(config), std::back_inserter(plugins));
+  return plugins;
+}
+
+Daemon::Daemon(config::Config& config)
+    : config_(config),
+      report_(&graph_),
+      build_info_(host_.metrics.Add(AddBuildInfo)),
+      graph_(OptionsOf(config)) {}
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(config::Config& config) {
-  constexpr mode_t kRootMode = 0700;
-  constexpr mode_t kStateMode = 0711;
-  RETURN_IF_ERROR(config.Validate());
-  RETURN_IF_ERROR(EnsureFolder(config.root, kRootMode));
-  RETURN_IF_ERROR(EnsureFolder(config.state, kStateMode));
+  const absl::Time start = absl::Now();
   auto daemon = std::unique_ptr<Daemon>(new Daemon(config));
-  RETURN_IF_ERROR(daemon->DecodeServers());
+  RETURN_IF_ERROR(daemon->TakeLocks());
   RETURN_IF_ERROR(daemon->StartPlugins());
   RETURN_IF_ERROR(daemon->Serve());
+  log::Info(
+      "gantryd has started",
+      {{"version", kVersion}, {"duration_ms", absl::ToInt64Milliseconds(absl::Now() - start)}});
   return daemon;
 }
 
-absl::Status Daemon::DecodeServers() {
-  ASSIGN_OR_RETURN(grpc_options_, DecodeGrpc(config_.Plugin(kGrpcServerUri)));
-  ASSIGN_OR_RETURN(ttrpc_options_, DecodeTtrpc(config_.Plugin(kTtrpcServerUri), grpc_options_));
-  return absl::OkStatus();
-}
-
-absl::Status Daemon::StartPlugins() {
-  ASSIGN_OR_RETURN(const runtime::ShimManager::Options shims,
-                   ShimOptions(config_, grpc_options_, ttrpc_options_));
-  std::vector<plugin::Registration> plugins = Builtins(host_, graph_, shims);
-  std::ranges::move(ProxyPlugins(config_), std::back_inserter(plugins));
-  std::set<std::string> known = {std::string(kGrpcServerUri), std::string(kTtrpcServerUri)};
-  for (const plugin::Registration& registration : plugins) known.insert(registration.uri());
-  RETURN_IF_ERROR(
-      graph_.Start(plugins, [this](std::string_view type, std::string_view id) -> config::Section& {
-        return config_.Plugin(fmt::format("{}.{}", type, id));
-      }));
-  for (const config::Warning& warning : config_.Warnings(known)) {
-    log::Warn(warning.text, {{"key", warning.key}, {"position", warning.position.ToString()}});
+absl::Status Daemon::TakeLocks() {
+  absl::Duration patience = config_.Timeout(kLockTimeout);
+  if (patience <= absl::ZeroDuration()) patience = kLockPatience;
+  for (const std::string& folder : {config_.root, config_.state}) {
+    ASSIGN_OR_RETURN(process::FolderLock lock, process::FolderLock::Take(folder, patience));
+    locks_.push_back(std::move(lock));
   }
   return absl::OkStatus();
 }
 
+absl::Status Daemon::StartPlugins() {
+  ASSIGN_OR_RETURN(const std::vector<plugin::Registration> plugins,
+                   Registrations(config_, host_, graph_, report_));
+  std::set<std::string> known;
+  for (const plugin::Registration& plugin : plugins) {
+    known.insert(plugin.uri());
+    // Reading each section marks its keys as known; what is wrong with one, its plugin will say.
+    if (plugin.configure) plugin.configure(config_.Plugin(plugin.uri())).IgnoreError();
+  }
+  for (const config::Warning& warning : config_.Warnings(known)) {
+    log::Warn(warning.text, {{"key", warning.key}, {"position", warning.position.ToString()}});
+  }
+  return graph_.Start(plugins,
+                      [this](std::string_view type, std::string_view id) -> config::Section& {
+                        return config_.Plugin(fmt::format("{}.{}", type, id));
+                      });
+}
+
 absl::Status Daemon::Serve() {
-  std::vector<rpc::Service*> services;
-  for (const auto& [id, service] : graph_.All(rpc::kService)) services.push_back(service);
-  // The gRPC server makes the folder that both sockets lie in.
-  ASSIGN_OR_RETURN(server_, GrpcServer::Start(grpc_options_, services));
-  ASSIGN_OR_RETURN(events::Exchange * exchange, graph_.Get(events::kExchange));
-  ASSIGN_OR_RETURN(ttrpc_server_, TtrpcServer::Start(ttrpc_options_, *exchange));
+  // The gRPC socket makes the folder that the others lie in.
+  ASSIGN_OR_RETURN(server::Server * grpc, graph_.Get(server::kServer, "grpc"));
+  std::vector<server::Server*> servers = {grpc};
+  for (const auto& [id, server] : graph_.All(server::kServer)) {
+    if (server != grpc) servers.push_back(server);
+  }
+  for (server::Server* server : servers) {
+    RETURN_IF_ERROR(server->Start());
+    servers_.push_back(server);
+  }
   return absl::OkStatus();
 }
 
+void Daemon::EndSubscriptions() {
+  if (const auto exchange = graph_.Get(events::kExchange); exchange.ok()) (*exchange)->Close();
+  if (const auto streams = graph_.Get(streaming::kStreams); streams.ok()) (*streams)->CloseAll();
+}
+
 Daemon::~Daemon() {
-  if (server_ != nullptr) server_->Stop(absl::Now() + kDrainTime);
-  ttrpc_server_.reset();
+  EndSubscriptions();
+  const absl::Time deadline = absl::Now() + kDrainTime;
+  for (server::Server* server : servers_) server->Stop(deadline);
   graph_.Close();
   host_.workers.Stop();
 }

@@ -3,6 +3,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/metrics/registry.h"
 
 namespace gantry {
 
@@ -14,6 +15,7 @@ struct Host {
   static constexpr size_t kMaxQueued = 4096;
 
   base::SystemClock clock;
+  metrics::Registry metrics;
   base::WorkerPool workers{"worker", kWorkers, kMaxQueued};
 };
 

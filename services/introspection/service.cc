@@ -15,9 +15,11 @@
 
 #include "absl/strings/str_split.h"
 #include "core/base/mutex.h"
+#include "core/deprecation/warnings.h"
 #include "core/filters/filter.h"
 #include "proto/services/introspection/v1/introspection.grpc.pb.h"
 #include "services/introspection/server_id.h"
+#include "services/rpc/convert.h"
 #include "services/rpc/service.h"
 #include "services/rpc/unary.h"
 
@@ -86,9 +88,10 @@ absl::StatusOr<uint64_t> PidNamespace() {
 
 class IntrospectionService final : public rpc::Service, public pb::Introspection::CallbackService {
  public:
-  IntrospectionService(const plugin::Graph& graph, std::filesystem::path root,
-                       base::WorkerPool& workers)
-      : graph_(graph), root_(std::move(root)), workers_(workers) {}
+  // `warnings` may be null: then nothing is deprecated.
+  IntrospectionService(const plugin::Graph& graph, const deprecation::Warnings* warnings,
+                       std::filesystem::path root, base::WorkerPool& workers)
+      : graph_(graph), warnings_(warnings), root_(std::move(root)), workers_(workers) {}
 
   grpc::Service& grpc() override { return *this; }
 
@@ -118,6 +121,7 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
           server.set_pid(static_cast<uint64_t>(::getpid()));
           ASSIGN_OR_RETURN(const uint64_t pidns, PidNamespace());
           server.set_pidns(pidns);
+          AddDeprecations(server);
           return server;
         },
         rpc::Namespace::kIgnored);
@@ -135,6 +139,16 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
   }
 
  private:
+  void AddDeprecations(pb::ServerResponse& server) const {
+    if (warnings_ == nullptr) return;
+    for (const deprecation::Warning& warning : warnings_->List()) {
+      pb::DeprecationWarning* listed = server.add_deprecations();
+      listed->set_id(warning.id);
+      listed->set_message(warning.message);
+      *listed->mutable_last_occurrence() = rpc::ToProto(warning.last_occurrence);
+    }
+  }
+
   void Describe(const Context& ctx, const pb::PluginInfoRequest& request,
                 rpc::Done<pb::PluginInfoResponse> done) const {
     const auto& entries = graph_.entries();
@@ -169,6 +183,7 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
   }
 
   const plugin::Graph& graph_;
+  const deprecation::Warnings* const warnings_;
   const std::filesystem::path root_;
   base::WorkerPool& workers_;
   base::Mutex mutex_;
@@ -177,14 +192,17 @@ class IntrospectionService final : public rpc::Service, public pb::Introspection
 }  // namespace
 
 plugin::Registration ServicePlugin(const plugin::Graph& graph, base::WorkerPool& workers) {
-  return plugin::Provide(rpc::kService,
-                         plugin::Spec<rpc::Service>{
-                             .id = "introspection",
-                             .init = [&graph, &workers](plugin::InitContext& init)
-                                 -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
-                               ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
-                               return std::make_unique<IntrospectionService>(graph, root, workers);
-                             }});
+  return plugin::Provide(
+      rpc::kService,
+      plugin::Spec<rpc::Service>{.id = "introspection",
+                                 .needs = {deprecation::kWarnings.uri},
+                                 .init = [&graph, &workers](plugin::InitContext& init)
+                                     -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+                                   ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
+                                   const auto warnings = init.Get(deprecation::kWarnings);
+                                   return std::make_unique<IntrospectionService>(
+                                       graph, warnings.ok() ? *warnings : nullptr, root, workers);
+                                 }});
 }
 
 }  // namespace gantry::introspection
