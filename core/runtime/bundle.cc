@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxSmallFile = 64UL << 10;
+constexpr size_t kMaxSpec = 16UL << 20;  // what a message may have
 constexpr mode_t kOpenToPassThrough = 0711;
 
 absl::Status MakeDirectory(const fs::path& path, mode_t mode) {
@@ -131,6 +132,12 @@ absl::Status Bundle::MakeWork() const {
     return FromErrno(errno, "link " + (path_ / "work").string());
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Bundle::ReadSpec() const {
+  auto text = kernel::ReadFile((path_ / "config.json").string(), kMaxSpec);
+  if (!text) return ToStatus(text.error());
+  return *std::move(text);
 }
 
 absl::Status Bundle::WriteShimBinary(const fs::path& program) const {

@@ -62,6 +62,8 @@ class Bundle {
   std::filesystem::path rootfs() const { return path_ / "rootfs"; }
   std::filesystem::path log() const { return path_ / "log"; }
 
+  absl::StatusOr<std::string> ReadSpec() const;
+
   absl::Status WriteShimBinary(const std::filesystem::path& program) const;
   absl::StatusOr<std::filesystem::path> ReadShimBinary() const;
 

@@ -170,7 +170,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     if (shim_->connection().closed()) OnShimLost(env_, task_);
     if (task_->ArmWait({})) WatchExit(env_, task_, {});
     if (!caller_->Answer(pid_) && task_->Move(Task::Phase::kReady, Task::Phase::kDeleting)) {
-      RollBack(env_, task_, [] {});
+      RollBack(env_, task_, CreateOutcome::kKnown, [] {});
     }
   }
 
@@ -195,7 +195,10 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
   }
 
   void RollBackWith(const absl::Status& why) {
-    RollBack(env_, task_, [self = shared_from_this(), why] { self->caller_->Answer(why); });
+    const auto outcome =
+        absl::IsDeadlineExceeded(why) ? CreateOutcome::kUnknown : CreateOutcome::kKnown;
+    RollBack(env_, task_, outcome,
+             [self = shared_from_this(), why] { self->caller_->Answer(why); });
   }
 
   TaskEnv& env_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/log/log.h"
+#include "core/runtime/cgroup_remains.h"
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/task_mounts.h"
 #include "proto/runtime/task/v3/shim.pb.h"
@@ -15,10 +16,20 @@ namespace pb = ::containerd::task::v3;
 using google::protobuf::Empty;
 
 constexpr uint32_t kUnknownExitStatus = 255;
+// How long processes that were killed are waited for until their cgroup is given up.
+constexpr absl::Duration kCgroupPatience = absl::Milliseconds(500);
 
 void WarnUnlessOk(const Bundle& bundle, std::string_view what, const absl::Status& status) {
   if (status.ok()) return;
   log::Warn(what, {{"ns", bundle.ns()}, {"container", bundle.id()}, {"error", status}});
+}
+
+// Those that the OCI runtime made and was killed before it could note.
+void RemoveCgroupsOf(const Bundle& bundle) {
+  const absl::StatusOr<std::string> spec = bundle.ReadSpec();
+  if (!spec.ok()) return;  // A task without spec of its own has no cgroups that we know.
+  if (const auto path = CgroupsPathOf(*spec))
+    WarnUnlessOk(bundle, "cannot remove cgroups", RemoveCgroups(*path, kCgroupPatience));
 }
 
 }  // namespace
@@ -56,7 +67,7 @@ void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then) {
   });
 }
 
-void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, Then then) {
+void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, CreateOutcome outcome, Then then) {
   const std::shared_ptr<Shim> shim = task->shim();
   pb::DeleteRequest request;
   request.set_id(task->id());
@@ -66,19 +77,23 @@ void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, Then then) {
   };
   shim->Call<pb::DeleteResponse>(
       "Delete", request, env.In(env.timeouts().cleanup),
-      [&env, task, shim,
+      [&env, task, shim, outcome,
        finish = std::move(finish)](const absl::StatusOr<pb::DeleteResponse>& deleted) mutable {
-        auto remove = [&env, task, shim, finish = std::move(finish)]() mutable {
+        // Of a container that was never made, nothing is to be deleted.
+        const bool gone = deleted.ok() || absl::IsNotFound(deleted.status());
+        Then next = [&env, shim, finish = std::move(finish)]() mutable {
           RemoveBundle(env, shim->bundle(), std::move(finish));
         };
-        // Of a container that was never made, nothing is to be deleted.
-        if (deleted.ok() || absl::IsNotFound(deleted.status())) {
-          return ShutDown(env, shim, std::move(remove));
+        if (!gone || (!deleted.ok() && outcome == CreateOutcome::kUnknown)) {
+          next = [&env, task, shim, remove = std::move(next)]() mutable {
+            CleanUpWithoutShim(env, task, shim->program(),
+                               [remove = std::move(remove)](const auto&) mutable { remove(); });
+          };
         }
+        if (gone) return ShutDown(env, shim, std::move(next));
         WarnUnlessOk(shim->bundle(), "shim did not undo a create", deleted.status());
         env.shims.Release(shim);
-        CleanUpWithoutShim(env, task, shim->program(),
-                           [remove = std::move(remove)](const auto&) mutable { remove(); });
+        next();
       });
 }
 
@@ -87,11 +102,16 @@ void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,
                         absl::AnyInvocable<void(absl::StatusOr<Exit>)> then) {
   if (program.empty()) return then(NotFound("program of the shim is not known"));
   const Bundle bundle(env.roots, task->ns(), task->id());
-  env.shims.launcher().Delete(bundle, program, env.timeouts().cleanup,
-                              [bundle, then = std::move(then)](absl::StatusOr<Exit> exit) mutable {
-                                WarnUnlessOk(bundle, "cannot clean up after a shim", exit.status());
-                                then(std::move(exit));
-                              });
+  env.shims.launcher().Delete(
+      bundle, program, env.timeouts().cleanup,
+      [&env, bundle, then = std::move(then)](absl::StatusOr<Exit> exit) mutable {
+        WarnUnlessOk(bundle, "cannot clean up after a shim", exit.status());
+        env.shims.slow_steps().Run(
+            [bundle, exit = std::move(exit), then = std::move(then)]() mutable {
+              RemoveCgroupsOf(bundle);
+              then(std::move(exit));
+            });
+      });
 }
 
 void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesystem::path& program,

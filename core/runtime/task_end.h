@@ -21,9 +21,13 @@ void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then);
 // file system was made of.
 void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then);
 
+// Whether it is known how the shim's Create ended. One that was cut short may have left what the
+// shim itself does not know of: its OCI runtime was killed half-way.
+enum class CreateOutcome { kKnown, kUnknown };
+
 // Undoes a create that got as far as a shim: deletes the container there, ends the shim, removes
 // the bundle and frees the id. Each step is bounded and none is skipped because one before failed.
-void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, Then then);
+void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, CreateOutcome outcome, Then then);
 
 // The same where no shim runs, or none that answers: its program cleans up.
 void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,

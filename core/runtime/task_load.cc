@@ -159,7 +159,9 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   void RollBack() {
     // From here on the loss of the shim is expected.
     if (!task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting)) return;
-    runtime::RollBack(env_, task_, [self = shared_from_this()] { self->Forget(); });
+    // The connection of the daemon before broke under the create, which cut it short.
+    runtime::RollBack(env_, task_, CreateOutcome::kUnknown,
+                      [self = shared_from_this()] { self->Forget(); });
   }
 
   void Bury() {

@@ -260,7 +260,7 @@ void TaskManager::Kill(const Context& ctx, const std::string& id, const KillOpti
   auto request = RequestFor<pb::KillRequest>(id, options.exec_id);
   request->set_signal(options.signal);
   request->set_all(options.all);
-  Change(ctx, id, "Kill", std::move(request), env_->timeouts().runtime_command, std::move(done));
+  Change(ctx, id, "Kill", std::move(request), env_->timeouts().runtime_signal, std::move(done));
 }
 
 void TaskManager::ResizePty(const Context& ctx, const std::string& id, const std::string& exec_id,
@@ -287,12 +287,12 @@ void TaskManager::CheckExists(const Context& ctx, const std::string& id, Done<No
 }
 
 void TaskManager::Pause(const Context& ctx, const std::string& id, Done<Nothing> done) {
-  Change(ctx, id, "Pause", RequestFor<pb::PauseRequest>(id), env_->timeouts().runtime_command,
+  Change(ctx, id, "Pause", RequestFor<pb::PauseRequest>(id), env_->timeouts().runtime_signal,
          std::move(done), [](Task& task) { task.SetInitStatus(Status::kPaused); });
 }
 
 void TaskManager::Resume(const Context& ctx, const std::string& id, Done<Nothing> done) {
-  Change(ctx, id, "Resume", RequestFor<pb::ResumeRequest>(id), env_->timeouts().runtime_command,
+  Change(ctx, id, "Resume", RequestFor<pb::ResumeRequest>(id), env_->timeouts().runtime_signal,
          std::move(done), [](Task& task) { task.SetInitStatus(Status::kRunning); });
 }
 
@@ -335,7 +335,7 @@ void TaskManager::Update(const Context& ctx, const std::string& id,
   auto request = RequestFor<pb::UpdateTaskRequest>(id);
   *request->mutable_resources() = resources;
   request->mutable_annotations()->insert(annotations.begin(), annotations.end());
-  Change(ctx, id, "Update", std::move(request), env_->timeouts().runtime_command, std::move(done));
+  Change(ctx, id, "Update", std::move(request), env_->timeouts().runtime_signal, std::move(done));
 }
 
 void TaskManager::GetRuntimeInfo(const Context& ctx, const std::string& runtime,

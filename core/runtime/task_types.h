@@ -88,7 +88,8 @@ struct Timeouts {
   absl::Duration shim_stats = absl::Seconds(2);       // io.containerd.timeout.metrics.shimstats
   absl::Duration start_shim = absl::Minutes(1);       // the `start` command
   absl::Duration quick = absl::Seconds(10);           // calls that run no program
-  absl::Duration runtime_command = absl::Minutes(4);  // calls that run the OCI runtime
+  absl::Duration runtime_command = absl::Minutes(4);  // calls that run the OCI runtime at length
+  absl::Duration runtime_signal = absl::Seconds(30);  // those that change what runs: kill, pause
   absl::Duration checkpoint = absl::Hours(1);         // checkpoint, and start of a restored task
   // How long an exit that the shim should announce may stay unannounced.
   absl::Duration announce_exit = absl::Seconds(5);
