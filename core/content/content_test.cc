@@ -96,6 +96,16 @@ class ContentStoreTest : public ::testing::Test {
   const Context b_{.ns = "b"};
 };
 
+TEST_F(ContentStoreTest, WhatACrashLeftHalfMadeIsGoneAfterTheNextStart) {
+  const std::filesystem::path ingests = dir_.path() / "content" / "ingest";
+  std::filesystem::create_directory(ingests / ".half");
+  std::ofstream(ingests / ".half" / "startedat") << "x";
+  EXPECT_THAT(store_->CleanUp({}), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(ingests / ".half"));  // it may be in the making
+  Open(true);
+  EXPECT_FALSE(std::filesystem::exists(ingests / ".half"));
+}
+
 TEST_F(ContentStoreTest, ACommittedBlobIsReadOnlyAndReadsBack) {
   const Digest digest = Add(a_, "hello");
   const auto info = store_->Get(a_, digest.str());

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/content/ingest_dir.h"
 
+#include <cerrno>
+#include <cstdio>
+
 #include "absl/strings/numbers.h"
 #include "core/base/kernel_status.h"
 #include "core/digest/digest.h"
@@ -13,6 +16,11 @@ namespace {
 constexpr size_t kMaxSmallFile = 64 << 10;  // refs are free text
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kFolderMode = 0755;
+
+absl::Status Rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  return FromErrno(errno, fmt::format("rename {}", from.string()));
+}
 
 std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_full, time, absl::LocalTimeZone());
@@ -53,24 +61,42 @@ absl::Status IngestDir::WriteSmall(const char* name, std::string_view text) cons
                                           kernel::Durability::kNone));
 }
 
+std::filesystem::path IngestDir::Aside() const {
+  return folder_.parent_path() / (kAsideMark + folder_.filename().string());
+}
+
 absl::Status IngestDir::Create(const Description& description) const {
-  RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories(folder_.string(), kFolderMode)));
-  RETURN_IF_ERROR(WriteSmall("ref", description.ref));
-  RETURN_IF_ERROR(WriteSmall("startedat", TimeText(description.started_at)));
-  RETURN_IF_ERROR(WriteSmall("updatedat", TimeText(description.updated_at)));
-  if (description.total > 0) {
-    RETURN_IF_ERROR(WriteSmall("total", std::to_string(description.total)));
-  } else {
-    std::error_code ignored;  // Usually there is none.
-    std::filesystem::remove(folder_ / "total", ignored);
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(Remove());
+  const IngestDir made(Aside());
+  RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories(made.folder_.string(), kFolderMode)));
+  RETURN_IF_ERROR(made.WriteSmall("ref", description.ref));
+  RETURN_IF_ERROR(made.WriteSmall("startedat", TimeText(description.started_at)));
+  RETURN_IF_ERROR(made.WriteSmall("updatedat", TimeText(description.updated_at)));
+  if (description.total > 0)
+    RETURN_IF_ERROR(made.WriteSmall("total", std::to_string(description.total)));
+  return Rename(made.folder_, folder_);
 }
 
 absl::Status IngestDir::SetUpdated(absl::Time updated_at) const {
   return WriteSmall("updatedat", TimeText(updated_at));
 }
 
-absl::Status IngestDir::Remove() const { return ToStatus(kernel::RemoveTree(folder_.string())); }
+absl::Status IngestDir::Remove() const {
+  const std::filesystem::path doomed = Aside();
+  RETURN_IF_ERROR(ToStatus(kernel::RemoveTree(doomed.string())));
+  const absl::Status renamed = Rename(folder_, doomed);
+  if (absl::IsNotFound(renamed)) return absl::OkStatus();
+  RETURN_IF_ERROR(renamed);
+  return ToStatus(kernel::RemoveTree(doomed.string()));
+}
+
+absl::Status IngestDir::RemoveAside(const std::filesystem::path& ingests) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(ingests, error)) {
+    if (entry.path().filename().string().starts_with(kAsideMark))
+      RETURN_IF_ERROR(ToStatus(kernel::RemoveTree(entry.path().string())));
+  }
+  return error ? FromErrno(error.value(), "list ingests") : absl::OkStatus();
+}
 
 }  // namespace gantry::content

@@ -18,6 +18,8 @@ namespace gantry::content {
 //   startedat  RFC 3339 with nanoseconds
 //   updatedat  likewise, refreshed when a writer closes
 //   total      decimal, only if known
+// The folder is there with all but `data`, or not at all: while it is made or removed it has
+// another name, which begins with a dot.
 class IngestDir {
  public:
   IngestDir(const std::filesystem::path& ingests, const std::string& ref);
@@ -35,12 +37,17 @@ class IngestDir {
 
   // Nothing if the folder or one of its files is missing or does not parse.
   std::optional<Description> Read() const;
-  // Makes the folder and its files, durably, over whatever was there; `data` is left alone.
+  // Makes the folder and its files in place of whatever was there.
   absl::Status Create(const Description& description) const;
   absl::Status SetUpdated(absl::Time updated_at) const;
   absl::Status Remove() const;
 
+  // Removes what a crash left half made or half removed. Only while nobody writes.
+  static absl::Status RemoveAside(const std::filesystem::path& ingests);
+  static constexpr char kAsideMark = '.';  // what such names begin with
+
  private:
+  std::filesystem::path Aside() const;
   absl::Status WriteSmall(const char* name, std::string_view text) const;
   std::filesystem::path folder_;
 };

@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<LocalBackend>> LocalBackend::Open(std::filesystem
   constexpr mode_t kMode = 0755;
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "ingest").string(), kMode)));
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "blobs").string(), kMode)));
+  RETURN_IF_ERROR(IngestDir::RemoveAside(root / "ingest"));
   return std::unique_ptr<LocalBackend>(new LocalBackend(std::move(root), clock));
 }
 
@@ -135,7 +136,7 @@ absl::Status LocalBackend::ForEachIngest(
     const Context&, absl::FunctionRef<absl::Status(const std::string&)> visit) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(ingests(), error)) {
-    // A folder whose ref cannot be read was cut short while it was made: nobody can resume it.
+    if (entry.path().filename().string().starts_with(IngestDir::kAsideMark)) continue;
     const IngestDir dir(entry.path());
     if (const auto description = dir.Read()) {
       RETURN_IF_ERROR(visit(description->ref));
