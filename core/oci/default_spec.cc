@@ -85,7 +85,7 @@ Json DefaultLinux(std::string_view ns, std::string_view id) {
     namespaces.push_back({{"type", type}});
   }
   return {{"resources", {{"devices", Json::array({{{"allow", false}, {"access", "rwm"}}})}}},
-          {"cgroupsPath", "/" + std::string(ns) + "/" + std::string(id)},
+          {"cgroupsPath", "/" + std::string(ns) + (id.empty() ? "" : "/") + std::string(id)},
           {"namespaces", namespaces},
           {"maskedPaths", DefaultMaskedPaths()},
           {"readonlyPaths", DefaultReadonlyPaths()}};

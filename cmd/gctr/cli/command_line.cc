@@ -38,9 +38,12 @@ size_t TakeFlag(const CLI::App& app, const CLI::Option& flag,
                 const std::vector<std::string>& arguments, size_t at,
                 std::vector<std::string>& out) {
   const std::string& argument = arguments[at];
-  if (argument.ends_with('=') && TakesValue(&flag)) {  // to CLI11 "--name=" is "--name"
-    out.push_back(argument.substr(0, argument.size() - 1));
-    out.emplace_back();
+  const bool short_with_value = argument[1] != '-' && argument.size() > 2 && argument[2] == '=';
+  if (TakesValue(&flag) && (argument.ends_with('=') || short_with_value)) {
+    // CLI11 takes "--name=" for a flag without a value, and the value of "-n=x" to be "=x".
+    const size_t equals = argument.find('=');
+    out.push_back(argument.substr(0, equals));
+    out.push_back(argument.substr(equals + 1));
     return 1;
   }
   out.push_back(argument);
@@ -93,6 +96,7 @@ void CommandGroup::AddUnserved(const CommandInfo& info) {
 CommandLine::CommandLine(const std::string& version)
     : root_("A client for gantryd and containerd, for debugging and administration.", "gctr") {
   root_.require_subcommand(1);
+  root_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // inherited
   root_.set_version_flag("-v,--version", "gctr " + version, "Print the version");
 }
 
@@ -194,7 +198,10 @@ void AddDuration(CLI::App& app, const std::string& names, absl::Duration& value,
 
 void AddList(CLI::App& app, const std::string& names, std::vector<std::string>& values,
              const std::string& help) {
-  app.add_option(names, values, help)->expected(1)->allow_extra_args(false)->type_name("TEXT ...");
+  app.add_option(names, values, help)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("TEXT ...");
 }
 
 }  // namespace gantry::gctr

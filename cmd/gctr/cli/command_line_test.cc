@@ -94,6 +94,12 @@ TEST_F(CommandLineTest, AfterTwoDashesNothingIsAFlag) {
   EXPECT_FALSE(quiet_);
 }
 
+TEST_F(CommandLineTest, OfValuesGivenTwiceTheLastCounts) {
+  EXPECT_THAT(Run({"-n", "a", "images", "ls", "-n=b", "-q", "--quiet=false"}), testing::IsOk());
+  EXPECT_EQ(ns_, "b");
+  EXPECT_FALSE(quiet_);
+}
+
 TEST_F(CommandLineTest, EmptyValuesAreValues) {
   EXPECT_THAT(Run({"run", "--cgroup=", "-n", "", "image", "id"}), testing::IsOk());
   EXPECT_EQ(cgroup_, "");

@@ -36,11 +36,12 @@ absl::StatusOr<ScopedLease> ScopedLease::Make(Client& client, const std::string&
 }
 
 ScopedLease::~ScopedLease() {
-  client_.set_lease("");
+  if (client_ == nullptr) return;
+  client_->set_lease("");
   if (id_.empty()) return;
   leases::DeleteRequest request;
   request.set_id(id_);
-  Service<leases::Leases>(client_)
+  Service<leases::Leases>(*client_)
       .Call(&leases::Leases::Stub::Delete, request)
       .status()
       .IgnoreError();  // it expires

@@ -23,7 +23,7 @@ class [[nodiscard]] ScopedLease {
                                           absl::Duration expiry);
 
   ScopedLease(ScopedLease&& other) noexcept
-      : client_(other.client_), id_(std::exchange(other.id_, {})) {}
+      : client_(std::exchange(other.client_, nullptr)), id_(std::move(other.id_)) {}
   ScopedLease& operator=(ScopedLease&&) = delete;
   ~ScopedLease();
 
@@ -31,9 +31,9 @@ class [[nodiscard]] ScopedLease {
   void Keep() { id_.clear(); }
 
  private:
-  ScopedLease(Client& client, std::string id) : client_(client), id_(std::move(id)) {}
+  ScopedLease(Client& client, std::string id) : client_(&client), id_(std::move(id)) {}
 
-  Client& client_;
+  Client* client_;  // null once moved from
   std::string id_;  // empty: nothing to delete
 };
 

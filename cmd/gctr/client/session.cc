@@ -47,7 +47,7 @@ void Session::WarnOfDeprecations() {
   const auto server = Service<introspection::Introspection>(*client_).Call(
       &introspection::Introspection::Stub::Server, google::protobuf::Empty());
   if (!server.ok()) {
-    Warn(fmt::format("cannot ask for deprecations: {}", server.status().message()));
+    Warn("cannot ask for deprecations: " + std::string(server.status().message()));
     return;
   }
   for (const auto& deprecation : server->deprecations()) {

@@ -35,7 +35,7 @@ struct Options {
 void KeepTypes() {
   payloads::ContainerCreate::descriptor();
   payloads::ContentDelete::descriptor();
-  payloads::ImageCreate::descriptor();
+  containerd::services::images::v1::ImageCreate::descriptor();
   payloads::NamespaceCreate::descriptor();
   payloads::SandboxCreate::descriptor();
   payloads::SnapshotPrepare::descriptor();

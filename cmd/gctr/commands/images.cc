@@ -216,6 +216,7 @@ absl::StatusOr<int> SetLabels(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(const Client* client, session.Connect());
   images::UpdateImageRequest request;
   request.mutable_image()->set_name(options.arguments[0]);
+  request.mutable_image()->mutable_target();  // containerd reads it even if it is not to change
   if (options.replace_all) request.mutable_update_mask()->add_paths("labels");
   for (const auto& [key, value] :
        ParseLabels({options.arguments.begin() + 1, options.arguments.end()})) {

@@ -64,6 +64,7 @@ absl::StatusOr<int> Run(Session& session, const Options& options) {
 
 void AddRun(CommandGroup root, const Environment& environment) {
   auto options = std::make_shared<Options>();
+  options->flags.cpu_shares = 1024;
   CLI::App& run =
       root.Add({.names = {"run"},
                 .help = "Run a container",

@@ -41,6 +41,7 @@ TEST(ContainerSpecTest, FlagsEndUpWhereTheRuntimeLooks) {
   flags.tty = true;
   flags.net_host = true;
   flags.cpus = 0.5;
+  flags.cpu_shares = 1024;
   flags.memory_limit = 1000;
   flags.with_ns = {"pid:/proc/1/ns/pid"};
   flags.rlimit_nofile = "10:20";

@@ -115,7 +115,9 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
   if (error) return FromErrno(error.value(), "absolute path of " + path);
-  return absolute.lexically_normal().string();
+  std::string clean = absolute.lexically_normal().string();
+  if (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
+  return clean;
 }
 
 absl::Status FinishRecord(const ContainerFlags& flags, const SpecInput& input,

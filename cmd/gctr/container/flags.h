@@ -48,7 +48,7 @@ struct ContainerFlags {
   std::optional<std::string> cgroup;  // given but empty: the runtime's choice
   uint64_t memory_limit = 0;
   double cpus = 0;
-  int64_t cpu_shares = 1024;
+  int64_t cpu_shares = 0;  // 0: the kernel's default
   int64_t cpu_quota = -1;
   uint64_t cpu_period = 0;
   std::string cpuset_cpus;
