@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "cmd/gctr/unpack.h"
 #include "core/base/kernel_status.h"
 #include "core/base/status.h"
+#include "core/images/import/folder_archive.h"
 #include "core/imagespec/media_types.h"
 #include "core/kernel/file.h"
 
@@ -90,6 +92,8 @@ ImportSettings Settings(const Options& options, const PlatformMatcher& platform)
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenArchive(const std::string& name) {
   if (name == "-") return std::make_unique<FdReader>(STDIN_FILENO, "standard input");
+  std::error_code error;  // then opening it tells
+  if (std::filesystem::is_directory(name, error)) return gantry::images::OpenFolderArchive(name);
   ASSIGN_OR_RETURN(kernel::UniqueFd file, ToStatusOr(kernel::Open(name, O_RDONLY | O_CLOEXEC)));
   return std::make_unique<FdReader>(std::move(file), name);
 }
@@ -204,11 +208,11 @@ void AddImportFlags(CLI::App& import, Options& options) {
 void AddImageTransfers(CommandGroup& images, const Environment& environment) {
   auto options = std::make_shared<Options>();
   options->snapshotter = environment.snapshotter;
-  CLI::App& import = images.Add({.names = {"import"},
-                                 .help = "Import images from an OCI layout or Docker archive",
-                                 .arguments = "<in>|-"},
-                                options->arguments,
-                                [options](Session& session) { return Import(session, *options); });
+  CLI::App& import = images.Add(
+      {.names = {"import"},
+       .help = "Import images from an OCI layout (a tar or a folder) or a Docker archive",
+       .arguments = "<in>|-"},
+      options->arguments, [options](Session& session) { return Import(session, *options); });
   AddImportFlags(import, *options);
   CLI::App& inspect = images.Add(
       {.names = {"inspect", "i"}, .help = "Show what an image is made of", .arguments = "<ref>"},

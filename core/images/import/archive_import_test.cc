@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,7 +13,9 @@
 #include "core/archive/tar_writer.h"
 #include "core/base/status.h"
 #include "core/base/testing/matchers.h"
+#include "core/base/testing/temp_dir.h"
 #include "core/compression/compression.h"
+#include "core/images/import/folder_archive.h"
 #include "core/images/import/import_names.h"
 #include "core/imagespec/documents.h"
 #include "core/imagespec/media_types.h"
@@ -108,6 +112,44 @@ TEST(ArchiveImportTest, OciLayoutYieldsItsIndex) {
   EXPECT_EQ(root->media_type, imagespec::kOciIndex);
   EXPECT_EQ(root->digest, Digest::Of(index).str());
   EXPECT_TRUE(sink.blobs.contains(Digest::Of("content").str()));
+}
+
+TEST(FolderArchiveTest, LayoutInAFolderIsReadAsAnArchive) {
+  const testing::TempDir folder;
+  const std::string index = R"({"schemaVersion":2,"manifests":[]})";
+  const std::string large(1'000'000, 'x');
+  std::filesystem::create_directories(folder.path() / "blobs/sha256");
+  std::filesystem::create_symlink("/etc/passwd", folder.path() / "blobs/sha256/link");
+  for (const auto& [name, content] : Files{{"oci-layout", R"({"imageLayoutVersion":"1.0.0"})"},
+                                           {"index.json", index},
+                                           {"blobs/sha256/large", large},
+                                           {"blobs/sha256/empty", ""}}) {
+    std::ofstream(folder.path() / name) << content;
+  }
+  MemorySink sink;
+  absl::StatusOr<std::unique_ptr<Reader>> archive = OpenFolderArchive(folder.path().string());
+  ASSERT_THAT(archive, IsOk());
+  BufferedBlockReader blocks(**archive, 1000);
+  const absl::StatusOr<Descriptor> root = ImportArchive(blocks, sink);
+  ASSERT_THAT(root, IsOk());
+  EXPECT_EQ(root->digest, Digest::Of(index).str());
+  EXPECT_TRUE(sink.blobs.contains(Digest::Of(large).str()));
+  EXPECT_EQ(sink.blobs.size(), 3U);  // with the empty file, without what the link leads to
+}
+
+TEST(FolderArchiveTest, FileThatShrinksIsTold) {
+  const testing::TempDir folder;
+  const std::filesystem::path file = folder.path() / "shrinks";
+  std::ofstream(file) << std::string(600'000, 'x');
+  absl::StatusOr<std::unique_ptr<Reader>> archive = OpenFolderArchive(folder.path().string());
+  ASSERT_THAT(archive, IsOk());
+  std::string piece(1000, '\0');
+  ASSERT_THAT((*archive)->Read(piece), IsOk());
+  std::filesystem::resize_file(file, 300'000);
+  absl::StatusOr<size_t> count = 1;
+  while (count.ok() && *count > 0) count = (*archive)->Read(piece);
+  EXPECT_THAT(count, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("early")));
+  EXPECT_THAT(OpenFolderArchive("/nowhere"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(ArchiveImportTest, DockerArchiveBecomesManifestsWithNames) {
