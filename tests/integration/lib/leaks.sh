@@ -25,7 +25,7 @@ leftovers() {
   below /run/netns -mindepth 1 | sed 's/^/netns: /'
   below $bundles $daemon_root/io.containerd.runtime.v2.task -mindepth 2 -maxdepth 2 | sed 's/^/bundle: /'
   below /run/containerd/runc /run/runc -mindepth 2 -maxdepth 2 | sed 's/^/runtime state: /'
-  below /run/containerd/fifo /run/containerd/s $daemon_state/s -mindepth 1 | sed 's/^/socket or fifo: /'
+  below /run/containerd/fifo /run/gantry/fifo /run/containerd/s $daemon_state/s -mindepth 1 | sed 's/^/socket or fifo: /'
   below $blobs $ingests -mindepth 1 -maxdepth 1 | sed 's/^/content: /'
   below $overlay $native -mindepth 1 -maxdepth 1 | sed 's/^/snapshot: /'
   below $work/tmp -mindepth 1 | sed 's/^/temporary file: /'
