@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +13,7 @@
 #include "cmd/gctr/process/signal_source.h"
 #include "cmd/gctr/process/task_process.h"
 #include "cmd/gctr/process/terminal.h"
+#include "core/kernel/unique_fd.h"
 
 namespace gantry::gctr {
 
@@ -35,15 +37,23 @@ class AttachedProcess {
   absl::StatusOr<uint32_t> Run(ProcessIo& io);
 
  private:
-  AttachedProcess(TaskProcess& process, SignalSource& signals)
-      : process_(process), signals_(signals), calls_(process.client()) {}
+  AttachedProcess(TaskProcess& process, SignalSource& signals, kernel::UniqueFd resized)
+      : process_(process),
+        signals_(signals),
+        resized_(std::move(resized)),
+        calls_(process.client()) {}
 
   void PassSignals();
+  // One size at a time is under way, so that the last one is the one that stays.
   void PassSize();
+  void FinishResize();
 
   TaskProcess& process_;
   SignalSource& signals_;
   std::optional<RawTerminal> terminal_;
+  kernel::UniqueFd resized_;  // an eventfd, readable once the size under way was answered
+  bool resizing_ = false;
+  bool size_changed_ = false;        // meanwhile
   std::unique_ptr<ExitWatch> exit_;  // which calls_ may still write to
   BackgroundCalls calls_;
 };

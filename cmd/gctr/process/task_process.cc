@@ -83,14 +83,15 @@ void TaskProcess::KillLater(BackgroundCalls& calls, int signal) {
       Ignore);
 }
 
-void TaskProcess::ResizeLater(BackgroundCalls& calls, RawTerminal::Size size) {
+void TaskProcess::ResizeLater(BackgroundCalls& calls, RawTerminal::Size size,
+                              std::function<void()> answered) {
   auto request = Named<tasks::ResizePtyRequest>();
   request.set_width(size.width);
   request.set_height(size.height);
   calls.Add<Empty>(
       std::move(request),
       [this](auto... arguments) { service_.stub().async()->ResizePty(std::move(arguments)...); },
-      Ignore);
+      [answered = std::move(answered)](auto&...) { answered(); });
 }
 
 void TaskProcess::CloseInputLater(BackgroundCalls& calls) {

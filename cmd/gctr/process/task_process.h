@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -41,7 +42,7 @@ class TaskProcess {
 
   // What nobody waits for.
   void KillLater(BackgroundCalls& calls, int signal);
-  void ResizeLater(BackgroundCalls& calls, RawTerminal::Size size);
+  void ResizeLater(BackgroundCalls& calls, RawTerminal::Size size, std::function<void()> answered);
   void CloseInputLater(BackgroundCalls& calls);
 
  private:

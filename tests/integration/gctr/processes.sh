@@ -69,7 +69,7 @@ test_streams_held_open() {
 
 test_terminal_is_restored_and_resized() {
   cat >$work/in_tty.py <<'PY'
-import fcntl, os, pty, signal, struct, sys, termios, time
+import fcntl, os, pty, select, struct, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
@@ -77,7 +77,8 @@ def size(rows, cols): fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", ro
 def until(text):
     seen = b""
     while text.encode() not in seen:
-        piece = os.read(fd, 1000)
+        readable, _, _ = select.select([fd], [], [], 15)
+        piece = os.read(fd, 1000) if readable else b""
         if not piece: raise SystemExit(f"no {text} in {seen}")
         seen += piece
 before = termios.tcgetattr(fd)
@@ -85,7 +86,7 @@ size(20, 70)
 until("ready")
 raw = termios.tcgetattr(fd)
 assert not raw[3] & termios.ICANON and not raw[3] & termios.ECHO, "not raw"
-size(31, 91)
+for rows in range(21, 32): size(rows, 91)  # the last one counts
 time.sleep(0.5)
 os.write(fd, b"stty size\n")
 until("31 91")
