@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -27,6 +30,26 @@ using ::gantry::testing::StatusIs;
 using metadata::TableId;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+// While it lives, no file of this process grows beyond `bytes`; a write past it fails.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*const handler_)(int);
+  rlimit before_ = {};
+};
 
 class ContentStoreTest : public ::testing::Test {
  protected:
@@ -121,6 +144,33 @@ TEST_F(ContentStoreTest, ACommittedBlobIsReadOnlyAndReadsBack) {
   EXPECT_EQ((*reader)->ReadAt(1, buffer).value(), 4U);
   EXPECT_EQ(buffer.substr(0, 4), "ello");
   EXPECT_THAT(events_.Take(), ElementsAre("a /content/create"));
+}
+
+TEST_F(ContentStoreTest, LargeAndSmallWritesAreHashedInTheirOrder) {
+  auto writer = MustOpen(a_, {.ref = "mixed"});
+  std::string all;
+  for (const size_t size : {size_t{3} << 20, size_t{5}, size_t{1} << 20, size_t{100} << 10}) {
+    const std::string part(size, static_cast<char>('a' + all.size() % 7));
+    ASSERT_THAT(writer->Write(part), IsOk());
+    all += part;
+    EXPECT_EQ(writer->Current(), Digest::Of(all));
+  }
+  EXPECT_THAT(writer->Commit(a_, static_cast<int64_t>(all.size()), Digest::Of(all).str(), {}),
+              IsOk());
+}
+
+TEST_F(ContentStoreTest, AWriteThatFailsHalfWayLeavesWhatWasThereBefore) {
+  auto writer = MustOpen(a_, {.ref = "full"});
+  const std::string first(size_t{1} << 20, 'a');
+  ASSERT_THAT(writer->Write(first), IsOk());
+  {
+    const FileSizeLimit limit(first.size() + 1000);
+    EXPECT_THAT(writer->Write(std::string(size_t{1} << 20, 'b')),
+                StatusIs(absl::StatusCode::kInternal));
+  }
+  EXPECT_EQ(writer->offset(), static_cast<int64_t>(first.size()));
+  ASSERT_THAT(writer->Write("rest"), IsOk());
+  EXPECT_THAT(writer->Commit(a_, 0, Digest::Of(first + "rest").str(), {}), IsOk());
 }
 
 TEST_F(ContentStoreTest, NamespacesDoNotSeeEachOthersBlobs) {

@@ -111,7 +111,7 @@ absl::Status LocalBackend::Touch(const Digest& digest, absl::Time updated_at) {
 absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const Context&,
                                                                         const std::string& ref,
                                                                         int64_t total) {
-  return LocalWriter::Open(root_, ref, total, clock_);
+  return LocalWriter::Open(root_, ref, total, clock_, hashing_);
 }
 
 absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const Context&,

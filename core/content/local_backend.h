@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/base/worker_pool.h"
 #include "core/content/content.h"
 
 namespace gantry::content {
@@ -46,6 +47,10 @@ class LocalBackend final : public Backend {
 
   const std::filesystem::path root_;
   const base::Clock& clock_;
+  // Beside the threads that write: a thread of each kind keeps up with any disk.
+  static constexpr size_t kHashThreads = 2;
+  static constexpr size_t kMaxQueued = 64;
+  base::WorkerPool hashing_{"hash", kHashThreads, kMaxQueued};
 };
 
 }  // namespace gantry::content

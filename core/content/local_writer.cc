@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/kernel_status.h"
+#include "core/content/hash_beside.h"
 #include "core/kernel/file.h"
 #include "core/log/log.h"
 
@@ -16,6 +17,7 @@ namespace gantry::content {
 namespace {
 
 constexpr size_t kCopyBytes = 1 << 20;
+constexpr off_t kWritebackBytes = 8 << 20;
 constexpr mode_t kNewFileMode = 0666;  // cut by the umask, as the blob's mode is
 constexpr mode_t kWriteAndExecute = 0333;
 
@@ -24,9 +26,10 @@ constexpr mode_t kWriteAndExecute = 0333;
 absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const std::filesystem::path& root,
                                                                const std::string& ref,
                                                                int64_t total,
-                                                               const base::Clock& clock) {
-  auto writer =
-      std::unique_ptr<LocalWriter>(new LocalWriter(root, IngestDir(root / "ingest", ref), clock));
+                                                               const base::Clock& clock,
+                                                               base::WorkerPool& hashing) {
+  auto writer = std::unique_ptr<LocalWriter>(
+      new LocalWriter(root, IngestDir(root / "ingest", ref), clock, hashing));
   const auto found = writer->dir_.Read();
   const bool resume =
       found && found->ref == ref && (total <= 0 || found->total <= 0 || found->total == total);
@@ -38,11 +41,6 @@ absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const std::filesy
     RETURN_IF_ERROR(writer->dir_.Create(writer->description_));
   }
   RETURN_IF_ERROR(writer->OpenData(resume ? 1 : 0));
-  if (!resume) {
-    // The folder's own name and its files must outlive a power cut that the record of this ingest
-    // outlives.
-    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory((root / "ingest").string())));
-  }
   return writer;
 }
 
@@ -70,10 +68,14 @@ absl::Status LocalWriter::HashFile(Hasher& hasher) const {
 }
 
 LocalWriter::~LocalWriter() {
-  if (published_) return;
-  if (dirty_ && ::fdatasync(data_.get()) != 0) {
-    log::Warn("cannot flush ingest",
-              {{"ref", description_.ref}, {"error", FromErrno(errno, "fdatasync")}});
+  if (published_ || !data_) return;
+  // Whoever goes on with it may rely on what was acknowledged, also after a power cut: on the
+  // bytes, and on the folder's own name. A committed ingest does not pay for this.
+  absl::Status flushed = absl::OkStatus();
+  if (dirty_ && ::fdatasync(data_.get()) != 0) flushed = FromErrno(errno, "fdatasync");
+  flushed.Update(ToStatus(kernel::SyncDirectory((root_ / "ingest").string())));
+  if (!flushed.ok()) {
+    log::Warn("cannot flush ingest", {{"ref", description_.ref}, {"error", flushed}});
   }
   if (const absl::Status updated = dir_.SetUpdated(description_.updated_at); !updated.ok()) {
     log::Warn("cannot update ingest", {{"ref", description_.ref}, {"error", updated}});
@@ -90,19 +92,36 @@ IngestStatus LocalWriter::status() const {
 
 absl::Status LocalWriter::Write(std::string_view bytes) {
   dirty_ = true;
-  if (const auto written = kernel::WriteAll(data_.get(), bytes, "ingest data"); !written) {
-    // What did arrive would no longer match the running hash.
-    if (::ftruncate(data_.get(), static_cast<off_t>(hasher_.size_bytes())) == 0) {
-      ::lseek(data_.get(), 0, SEEK_END);
-    }
+  const auto before = static_cast<off_t>(hasher_.size_bytes());
+  const kernel::Result<void> written = [&] {
+    const HashBeside hashing(hashing_, hasher_, bytes);
+    return kernel::WriteAll(data_.get(), bytes, "ingest data");
+  }();
+  if (!written) {
+    RETURN_IF_ERROR(CutBack(before));
     if (written.error().err == ENOSPC || written.error().err == EDQUOT) {
       return ResourceExhausted("{}", written.error().Text());
     }
     return Internal("{}", written.error().Text());
   }
-  hasher_.Update(bytes);
+  StartWriteback();
   description_.updated_at = clock_.Now();
   return absl::OkStatus();
+}
+
+absl::Status LocalWriter::CutBack(off_t size) {
+  if (::ftruncate(data_.get(), size) != 0) return FromErrno(errno, "truncate ingest");
+  if (::lseek(data_.get(), 0, SEEK_END) < 0) return FromErrno(errno, "seek ingest");
+  hasher_ = Hasher();
+  return HashFile(hasher_);
+}
+
+void LocalWriter::StartWriteback() {
+  const off_t end = ::lseek(data_.get(), 0, SEEK_CUR);
+  if (end - writeback_ < kWritebackBytes) return;
+  // A hint: whether it worked shows when the data is flushed.
+  ::sync_file_range(data_.get(), writeback_, end - writeback_, SYNC_FILE_RANGE_WRITE);
+  writeback_ = end;
 }
 
 absl::Status LocalWriter::Truncate() {
@@ -110,6 +129,7 @@ absl::Status LocalWriter::Truncate() {
   if (::ftruncate(data_.get(), 0) != 0) return FromErrno(errno, "truncate ingest");
   if (::lseek(data_.get(), 0, SEEK_SET) < 0) return FromErrno(errno, "seek ingest");
   hasher_ = Hasher();
+  writeback_ = 0;
   description_.updated_at = clock_.Now();
   return absl::OkStatus();
 }
