@@ -31,6 +31,10 @@ absl::StatusOr<OwnedTxn> Begin(MDB_env* env, MDB_txn* parent, unsigned flags) {
   return OwnedTxn(txn);
 }
 
+std::string_view Text(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
 absl::Status Commit(OwnedTxn txn) {
   const int code = ::mdb_txn_commit(txn.release());  // Frees the transaction in every case.
   return code == MDB_SUCCESS ? absl::OkStatus() : FromLmdb(code, "commit database transaction");
@@ -66,7 +70,8 @@ struct Database::Pending {
   bool done = false;  // guarded by the database's mutex
 };
 
-Database::Database(std::unique_ptr<MDB_env, EnvCloser> env) : env_(std::move(env)) {
+Database::Database(std::unique_ptr<MDB_env, EnvCloser> env, uint64_t map_size_bytes)
+    : env_(std::move(env)), reserve_(env_.get(), map_size_bytes) {
   writer_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "db-writer");
     WriterLoop();
@@ -113,7 +118,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options,
     tables->push_back(table);
   }
   RETURN_IF_ERROR(Commit(std::move(txn)));
-  return std::unique_ptr<Database>(new Database(std::move(env)));
+  return std::unique_ptr<Database>(new Database(std::move(env), options.map_size_bytes));
 }
 
 absl::StatusOr<ReadTxn> Database::Read() const {
@@ -181,23 +186,34 @@ void Database::RunBatch(std::span<Pending*> batch) {
     return;
   }
   bool wrote = false;
+  uint64_t growth_bytes = 0;
   for (Pending* pending : batch) {
     pending->result = pending->ctx.Check();
-    if (pending->result.ok()) pending->result = RunNested(txn->get(), *pending);
+    if (pending->result.ok()) pending->result = RunNested(txn->get(), *pending, &growth_bytes);
     wrote = wrote || pending->result.ok();
   }
   if (!wrote) return;
-  const absl::Status committed = Commit(*std::move(txn));
-  if (committed.ok()) return;
+  absl::Status committed = Commit(*std::move(txn));
+  if (committed.ok()) return reserve_.Refill();
+  // LMDB takes a write that a full disk cut short for an input error.
+  if (absl::IsInternal(committed) && reserve_.DiskLacks(growth_bytes))
+    committed = ResourceExhausted("{}", Text(committed));
   for (Pending* pending : batch) {
     if (pending->result.ok()) pending->result = committed;
   }
 }
 
-absl::Status Database::RunNested(MDB_txn* parent, Pending& pending) {
+absl::Status Database::RunNested(MDB_txn* parent, Pending& pending, uint64_t* growth_bytes) {
   ASSIGN_OR_RETURN(OwnedTxn nested, Begin(env_.get(), parent, 0));
   WriteTxn txn(nested.get());
   RETURN_IF_ERROR(pending.closure(txn));
+  if (txn.growth_bytes() > 0) {
+    const uint64_t growth = *growth_bytes + static_cast<uint64_t>(txn.growth_bytes());
+    if (!reserve_.HasRoomFor(growth)) {
+      return ResourceExhausted("write database: no space left for {} bytes", txn.growth_bytes());
+    }
+    *growth_bytes = growth;
+  }
   RETURN_IF_ERROR(Commit(std::move(nested)));
   pending.hooks = txn.TakeHooks();
   return absl::OkStatus();

@@ -19,6 +19,7 @@
 #include "core/base/context.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/db/reserve.h"
 #include "core/db/txn.h"
 
 namespace gantry::db {
@@ -37,8 +38,9 @@ struct Options {
 // answer once the batch is on disk. Readers see a snapshot and are never blocked.
 //
 // Threads: all methods from any thread, but Write() neither from a closure nor from an AfterCommit
-// hook. Errors:  ResourceExhausted (map, disk or queue full), DataLoss, Internal; the store stays
-// usable after each.
+// hook.
+// Errors:  ResourceExhausted (map, disk or queue full), DataLoss, Internal; the store stays usable
+// after each. Where there is no room, a closure that stores no more than it removes still succeeds.
 class Database {
  public:
   // Opens or creates the environment with exactly these tables; `tables` receives their handles in
@@ -84,14 +86,15 @@ class Database {
     void operator()(MDB_env* env) const { ::mdb_env_close(env); }
   };
 
-  explicit Database(std::unique_ptr<MDB_env, EnvCloser> env);
+  Database(std::unique_ptr<MDB_env, EnvCloser> env, uint64_t map_size_bytes);
 
   absl::Status RunWrite(const Context& ctx, absl::FunctionRef<absl::Status(WriteTxn&)> closure);
   void WriterLoop();
   void RunBatch(std::span<Pending*> batch);
-  absl::Status RunNested(MDB_txn* parent, Pending& pending);
+  absl::Status RunNested(MDB_txn* parent, Pending& pending, uint64_t* growth_bytes);
 
   std::unique_ptr<MDB_env, EnvCloser> env_;
+  Reserve reserve_;  // the writer thread's
   mutable base::Mutex mutex_;
   base::CondVar queued_;
   base::CondVar finished_;

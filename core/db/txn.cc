@@ -129,13 +129,26 @@ absl::Status WriteTxn::Put(Table table, std::string_view key, std::string_view v
   const std::string framed = Frame(key, value);
   MDB_val stored_key = ToVal(stored);
   MDB_val stored_value = ToVal(framed);
+  RETURN_IF_ERROR(Forget(table, stored_key));
+  growth_bytes_ += static_cast<int64_t>(stored.size() + framed.size());
   const int code = ::mdb_put(txn_, table.handle, &stored_key, &stored_value, 0);
   return code == MDB_SUCCESS ? absl::OkStatus() : FromLmdb(code, "write database");
+}
+
+// Takes a row that is about to go out of the account.
+absl::Status WriteTxn::Forget(Table table, MDB_val key) {
+  MDB_val old{};
+  const int code = ::mdb_get(txn_, table.handle, &key, &old);
+  if (code == MDB_NOTFOUND) return absl::OkStatus();
+  if (code != MDB_SUCCESS) return FromLmdb(code, "read database");
+  growth_bytes_ -= static_cast<int64_t>(key.mv_size + old.mv_size);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> WriteTxn::Delete(Table table, std::string_view key) {
   const std::string stored = StoredKey(key);
   MDB_val stored_key = ToVal(stored);
+  RETURN_IF_ERROR(Forget(table, stored_key));
   const int code = ::mdb_del(txn_, table.handle, &stored_key, nullptr);
   if (code == MDB_NOTFOUND) return false;
   if (code != MDB_SUCCESS) return FromLmdb(code, "write database");

@@ -89,7 +89,12 @@ class WriteTxn final : public Txn {
 
   std::vector<Hook> TakeHooks() { return std::move(hooks_); }
 
+  // By how much the rows that were stored outweigh those that were replaced or deleted.
+  int64_t growth_bytes() const { return growth_bytes_; }
+
  private:
+  absl::Status Forget(Table table, MDB_val key);
+  int64_t growth_bytes_ = 0;
   std::vector<Hook> hooks_;
 };
 
