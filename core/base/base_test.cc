@@ -31,6 +31,14 @@ TEST(StatusTest, AnnotateKeepsTheCode) {
   EXPECT_THAT(Annotate(absl::OkStatus(), "a"), IsOk());
 }
 
+TEST(StatusTest, DiskTroubleIsNobodysWrongCall) {
+  using absl::StatusCode;
+  EXPECT_EQ(FromErrno(ENOSPC, "x").code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(FromErrno(EDQUOT, "x").code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(FromErrno(EIO, "x").code(), StatusCode::kInternal);
+  EXPECT_EQ(FromErrno(EROFS, "x").code(), StatusCode::kInternal);
+}
+
 TEST(IdentifierTest, FollowsTheGrammar) {
   for (const char* good : {"a", "a.b", "a_b-c.d", "0"})
     EXPECT_THAT(ValidateIdentifier(good), IsOk()) << good;

@@ -2,6 +2,7 @@
 #include "core/base/status.h"
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <span>
 
@@ -40,7 +41,12 @@ constexpr std::array kClassTexts = {
 absl::Status FromErrno(int error, std::string_view what) {
   std::array<char, 128> buffer{};
   const char* text = ::strerror_r(error, buffer.data(), buffer.size());
-  return {absl::ErrnoToStatusCode(error), fmt::format("{}: {}", what, text)};
+  // A disk that fails is nobody's wrong call; Abseil has no word for the one and blames the caller
+  // for the other.
+  const bool broken = error == EIO || error == EROFS;
+  const absl::StatusCode code =
+      broken ? absl::StatusCode::kInternal : absl::ErrnoToStatusCode(error);
+  return {code, fmt::format("{}: {}", what, text)};
 }
 
 absl::Status Annotate(const absl::Status& status, std::string_view context) {

@@ -108,8 +108,12 @@ TEST_F(FullDiskTest, RowsCanBeDeletedWhenOthersFilledTheDisk) {
   for (int i = 0; i < kRows; ++i)
     ASSERT_THAT(Put(std::to_string(i), std::string(200, 'v')), IsOk());
   FillByOthers();
-  EXPECT_THAT(Put("more", std::string(200, 'v')), StatusIs(kExhausted));
+  EXPECT_THAT(Put("more", std::string(2000, 'v')), StatusIs(kExhausted));
   EXPECT_EQ(Get("more"), "<none>");
+  int notes = 0;
+  while (notes < 10'000 && Put("note" + std::to_string(notes), std::string(200, 'n')).ok()) ++notes;
+  EXPECT_GT(notes, 5);
+  EXPECT_LT(notes, 5000);
   EXPECT_THAT(Put("0", std::string(200, 'w')), IsOk()) << "as large as what it replaces";
   Open();
   EXPECT_EQ(Get("0"), std::string(200, 'w'));
@@ -127,7 +131,8 @@ TEST_F(FullDiskTest, AWriteThatFailsTakesNoOtherOfItsBatchAlong) {
   std::array<absl::Status, 32> results;
   for (size_t i = 0; i < results.size(); ++i) {
     callers.emplace_back([this, i, &result = results[i]] {
-      result = i % 2 == 0 ? Put("new" + std::to_string(i), "value") : Delete(std::to_string(i));
+      result = i % 2 == 0 ? Put("new" + std::to_string(i), std::string(2000, 'v'))
+                          : Delete(std::to_string(i));
     });
   }
   callers.clear();

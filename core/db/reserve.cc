@@ -17,6 +17,8 @@ constexpr uint64_t kReserveBytes = uint64_t{1} << 20;
 // Pages that a small write needs besides its own bytes: the ways down to them, and the free list.
 constexpr uint64_t kOverheadBytes = uint64_t{64} << 10;
 
+constexpr uint64_t kNoteBytes = 1024;
+
 int FileOf(MDB_env* env) {
   int fd = -1;
   ::mdb_env_get_fd(env, &fd);
@@ -92,6 +94,8 @@ bool Reserve::HasRoomFor(uint64_t bytes) {
   const bool may_grow = Held() >= size_bytes_ / 2 &&
                         UsedBytes() + needed + size_bytes_ <= map_size_bytes_ && !DiskLacks(bytes);
   if (may_grow) return true;
+  // Whoever is about to clean up may have something to note first, such as a lease.
+  if (bytes <= kNoteBytes && Held() >= size_bytes_ / 4 * 3) return true;
   // Pages in the file serve as well, and what is left of them is a reserve too. Not each fits: a
   // large value needs pages in a row.
   const uint64_t free = FreeBytes();
