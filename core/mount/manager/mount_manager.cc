@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kMaxMounts = 255;
 constexpr size_t kMaxBootIdBytes = 256;
+// Of names that no caller may choose.
+constexpr std::string_view kScopedPrefix = "\x01gantry-";
 // How often a waiting call looks whether its caller is still there.
 constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 
@@ -103,6 +105,7 @@ absl::StatusOr<ActivationInfo> MountManager::Activate(const Context& ctx, const 
                                                       Mounts mounts,
                                                       const ActivateOptions& options) {
   RETURN_IF_ERROR(CheckRequest(ctx, name, mounts, options.labels));
+  if (name.starts_with(kScopedPrefix)) return InvalidArgument("mount name {:?} is ours", name);
   const Plan plan = MakePlan(mounts, options, transformers_, handlers_);
   if (!plan.needed) return Unimplemented("mount {}: the list can be mounted as it is", name);
   ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(*this, ctx, name));
@@ -124,6 +127,32 @@ absl::StatusOr<ActivationInfo> MountManager::Activate(const Context& ctx, const 
   }
   if (!info.ok()) TakeBack(ctx, begun.id, name);
   return info;
+}
+
+absl::StatusOr<ScopedActivation> MountManager::ActivateScoped(const Context& ctx, Mounts mounts) {
+  const Plan plan = MakePlan(mounts, {}, transformers_, handlers_);
+  if (!plan.needed) return ScopedActivation(std::move(mounts));
+  Context own = ctx;
+  own.lease.clear();  // it lives as long as the work, not as long as a lease
+  std::string name;
+  {
+    base::MutexLock lock(mutex_);
+    name = fmt::format("{}{}", kScopedPrefix, ++scoped_);
+  }
+  RETURN_IF_ERROR(CheckRequest(own, name, mounts, {}));
+  // The record stays unfinished: the collector keeps it, and the next start forgets it.
+  ASSIGN_OR_RETURN(const ActivationStore::Begun begun, store_.Begin(own, name, {}));
+  absl::StatusOr<ActivationInfo> info = Make(own, plan, begun.id, std::move(mounts), false);
+  if (!info.ok()) {
+    TakeBack(own, begun.id, name);
+    return info.status();
+  }
+  return ScopedActivation(*this, own, begun.id, std::move(name), std::move(info->system));
+}
+
+void ScopedActivation::Undo() {
+  MountManager* manager = std::exchange(manager_, nullptr);
+  if (manager != nullptr) manager->TakeBack(ctx_, id_, name_);
 }
 
 absl::StatusOr<ActivationInfo> MountManager::Make(const Context& ctx, const Plan& plan, uint64_t id,
@@ -197,6 +226,7 @@ absl::Status MountManager::Undo(const Context& ctx, uint64_t id) {
 absl::Status MountManager::Deactivate(const Context& ctx, const std::string& name) {
   RETURN_IF_ERROR(CheckRequest(ctx, name, {}, {}));
   ASSIGN_OR_RETURN(const NameLock lock, NameLock::Take(*this, ctx, name));
+  RETURN_IF_ERROR(Find(ctx, name).status());
   ASSIGN_OR_RETURN(const ActivationRecord record, store_.Remove(ctx, name));
   return Annotate(Undo(ctx.Detached(), record.id), "deactivate mount " + name);
 }
@@ -204,8 +234,16 @@ absl::Status MountManager::Deactivate(const Context& ctx, const std::string& nam
 absl::StatusOr<ActivationInfo> MountManager::Info(const Context& ctx,
                                                   const std::string& name) const {
   RETURN_IF_ERROR(CheckRequest(ctx, name, {}, {}));
-  ASSIGN_OR_RETURN(ActivationRecord record, store_.Get(ctx, name));
+  ASSIGN_OR_RETURN(ActivationRecord record, Find(ctx, name));
   return std::move(record.info);
+}
+
+// One that is being made is nobody's to see.
+absl::StatusOr<ActivationRecord> MountManager::Find(const Context& ctx,
+                                                    const std::string& name) const {
+  ASSIGN_OR_RETURN(ActivationRecord record, store_.Get(ctx, name));
+  if (!record.complete) return NotFound("mount {:?}", name);
+  return record;
 }
 
 absl::Status MountManager::List(
@@ -214,7 +252,7 @@ absl::Status MountManager::List(
   if (ctx.ns.empty()) return FailedPrecondition("namespace is required");
   return store_.ForEach(ctx, ctx.ns, [&](const ActivationRecord& record) -> absl::Status {
     const auto field = [&record](filters::FieldPath path) { return FieldOf(record.info, path); };
-    return filter.Matches(field) ? visit(record.info) : absl::OkStatus();
+    return record.complete && filter.Matches(field) ? visit(record.info) : absl::OkStatus();
   });
 }
 

@@ -20,6 +20,7 @@
 #include "core/mount/manager/activation_store.h"
 #include "core/mount/manager/allowed_roots.h"
 #include "core/mount/manager/plan.h"
+#include "core/mount/manager/scoped_activation.h"
 #include "core/mount/manager/targets.h"
 
 namespace gantry::mount {
@@ -52,13 +53,17 @@ class MountManager {
   absl::StatusOr<ActivationInfo> Activate(const Context& ctx, const std::string& name,
                                           Mounts mounts, const ActivateOptions& options);
 
+  // The same for work of ours that ends with the result. Gives the mounts back as they are when
+  // nothing needs to be done for them.
+  absl::StatusOr<ScopedActivation> ActivateScoped(const Context& ctx, Mounts mounts);
+
   // NotFound. Otherwise the name is free, even when unmounting fails; the rest is then undone by
   // CleanUp().
   absl::Status Deactivate(const Context& ctx, const std::string& name);
 
   absl::StatusOr<ActivationInfo> Info(const Context& ctx, const std::string& name) const;
 
-  // The activations of the context's namespace that the filter selects by name and labels.
+  // The finished activations of the context's namespace that the filter selects by name and labels.
   absl::Status List(const Context& ctx, const filters::Filter& filter,
                     absl::FunctionRef<absl::Status(const ActivationInfo&)> visit) const;
 
@@ -72,6 +77,7 @@ class MountManager {
 
  private:
   class NameLock;
+  friend class ScopedActivation;
   MountManager(ActivationStore& store, AllowedRoots roots)
       : store_(store), roots_(std::move(roots)), transformers_(MakeTransformers(roots_)) {}
 
@@ -82,6 +88,7 @@ class MountManager {
                                       const std::vector<ActiveMount>& earlier) const;
   void TakeBack(const Context& ctx, uint64_t id, const std::string& name);
   absl::Status Undo(const Context& ctx, uint64_t id);
+  absl::StatusOr<ActivationRecord> Find(const Context& ctx, const std::string& name) const;
   absl::StatusOr<bool> Rebooted(std::string& now) const;
   absl::Status NoteBoot(const std::string& now) const;
   absl::Status ForgetTargets() const;
@@ -97,6 +104,7 @@ class MountManager {
   base::CondVar changed_;
   std::set<std::pair<std::string, std::string>> busy_ ABSL_GUARDED_BY(mutex_);  // ns, name
   std::set<uint64_t> undoing_ ABSL_GUARDED_BY(mutex_);
+  uint64_t scoped_ ABSL_GUARDED_BY(mutex_) = 0;  // how many there were
 };
 
 }  // namespace gantry::mount

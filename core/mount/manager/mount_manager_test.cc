@@ -320,6 +320,39 @@ TEST_F(MountManagerTest, AfterARebootNothingIsUndoneThatHasAnOldName) {
   EXPECT_NE(*kernel::ReadFile(Path("state/boot-id"), 100), "another");
 }
 
+TEST_F(MountManagerTest, ScopedMountsAreNobodysToSeeAndEndWithTheScope) {
+  {
+    auto plain = manager_->ActivateScoped(ctx_, {Bind("a")});
+    ASSERT_THAT(plain, IsOk());
+    EXPECT_THAT(plain->mounts(), ElementsAre(Bind("a")));
+    EXPECT_EQ(TargetCount(), 0U);
+
+    auto scoped = manager_->ActivateScoped(ctx_, {Bind("a"), Formatted("{{ mount 0 }}")});
+    ASSERT_THAT(scoped, IsOk());
+    ASSERT_THAT(scoped->mounts(), SizeIs(1));
+    EXPECT_TRUE(fs::exists(scoped->mounts()[0].source + "/from-a"));
+    std::string name;
+    ASSERT_THAT(store_.ForEach(ctx_, "",
+                               [&](const ActivationRecord& record) {
+                                 name = record.info.name;
+                                 return absl::OkStatus();
+                               }),
+                IsOk());
+    EXPECT_THAT(manager_->Info(ctx_, name), StatusIs(Code::kNotFound));
+    EXPECT_THAT(Deactivate(name), StatusIs(Code::kNotFound));
+    EXPECT_THAT(Activate({Bind("b"), Formatted("{{ mount 0 }}")}, {}, name),
+                StatusIs(Code::kInvalidArgument));
+    EXPECT_THAT(manager_->List(ctx_, {}, [](const ActivationInfo&) { return Internal("listed"); }),
+                IsOk());
+    ASSERT_THAT(manager_->CleanUp(ctx_), IsOk());
+    EXPECT_EQ(MountCount(), 1U);
+  }
+  ExpectNothingLeft();
+  EXPECT_THAT(manager_->ActivateScoped(ctx_, {Bind("a"), Formatted("{{ mount 5 }}")}),
+              StatusIs(Code::kInvalidArgument));
+  ExpectNothingLeft();
+}
+
 TEST_F(MountManagerTest, CallsForOneNameWaitForOneAnother) {
   std::vector<std::future<absl::Status>> calls;
   for (int i = 0; i < 8; ++i) {
