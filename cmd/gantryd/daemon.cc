@@ -8,6 +8,7 @@
 
 #include "absl/time/clock.h"
 #include "cmd/gantryd/proxies.h"
+#include "cmd/gantryd/root_check.h"
 #include "core/base/version.h"
 #include "core/events/exchange.h"
 #include "core/log/log.h"
@@ -91,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(config::Config& config) {
   const absl::Time start = absl::Now();
   auto daemon = std::unique_ptr<Daemon>(new Daemon(config));
   RETURN_IF_ERROR(daemon->TakeLocks());
+  RETURN_IF_ERROR(CheckKnownRoot(config));
   RETURN_IF_ERROR(daemon->StartPlugins());
   RETURN_IF_ERROR(daemon->Serve());
   log::Info(

@@ -18,6 +18,7 @@
 #include "cmd/gantryd/daemon.h"
 #include "cmd/gantryd/environment.h"
 #include "cmd/gantryd/publish.h"
+#include "cmd/gantryd/root_check.h"
 #include "core/base/version.h"
 #include "core/config/config.h"
 #include "core/log/log.h"
@@ -112,6 +113,7 @@ class StopLimit {
 absl::Status Run(const Flags& flags) {
   ASSIGN_OR_RETURN(config::Config config, LoadConfig(flags, MissingFile::kOnlyDefault));
   ConfigureLog(config.debug);
+  RETURN_IF_ERROR(CheckForeignRoot(config));
   RETURN_IF_ERROR(PrepareEnvironment(config));
   const sigset_t handled = BlockSignals();
   ASSIGN_OR_RETURN(std::unique_ptr<Daemon> daemon, Daemon::Start(config));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/content/content.h"
@@ -20,11 +21,28 @@ std::string EncodeBlob(const Info& info);
 
 // Writes the row of a blob and the one that finds its namespaces. Tells the collector.
 absl::Status PutBlob(metadata::WriteTxn& txn, std::string_view ns, const Info& info);
-// Whether there was one.
+// Whether there was one. The file is noted as removable.
 absl::StatusOr<bool> DeleteBlob(metadata::WriteTxn& txn, std::string_view ns, const Digest& digest);
+
+// Whether any namespace has a record of the blob.
+absl::StatusOr<bool> IsOwned(const metadata::View& view, const Digest& digest);
+
+// Notes that the blob's file may be there without an owner. So the files that this database left
+// are told from those that it never heard of.
+absl::Status NoteRemovable(metadata::WriteTxn& txn, std::string_view digest);
+struct RemovableBlob {
+  std::string digest;
+  std::string noted;
+};
+absl::StatusOr<std::vector<RemovableBlob>> ListRemovable(const metadata::View& view);
+// Drops notes that are still as they were listed.
+absl::Status ForgetRemovable(metadata::WriteTxn& txn, const std::vector<RemovableBlob>& blobs);
 
 absl::StatusOr<std::optional<IngestRecord>> GetIngest(const metadata::View& view,
                                                       std::string_view ns, std::string_view ref);
+// Whether there was one. What it may have put among the blobs is noted as removable.
+absl::StatusOr<bool> DeleteIngest(metadata::WriteTxn& txn, std::string_view ns,
+                                  std::string_view ref);
 absl::Status PutIngest(metadata::WriteTxn& txn, std::string_view ns, std::string_view ref,
                        const IngestRecord& record);
 

@@ -64,8 +64,7 @@ absl::StatusOr<std::optional<gc::Object>> IngestResource::Load(const metadata::V
 }
 
 absl::Status IngestResource::Sweep(metadata::WriteTxn& txn, const Node& node) {
-  txn.MarkContentDirty();
-  return txn.Delete(TableId::kIngests, db::JoinKey({node.ns, node.key})).status();
+  return DeleteIngest(txn, node.ns, node.key).status();
 }
 
 }  // namespace gantry::content

@@ -154,9 +154,8 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(const Conte
 absl::Status ContentStore::Abort(const Context& ctx, std::string_view ref) {
   ASSIGN_OR_RETURN(const RefLocks::Held lock, locks_.TryLock(BackendRef(ctx.ns, ref)));
   RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
-    ASSIGN_OR_RETURN(const bool known, txn.Delete(TableId::kIngests, db::JoinKey({ctx.ns, ref})));
+    ASSIGN_OR_RETURN(const bool known, DeleteIngest(txn, ctx.ns, ref));
     if (!known) return NotFound("ingest {:?}", ref);
-    txn.MarkContentDirty();
     return metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref);
   }));
   return backend_.Abort(ctx, BackendRef(ctx.ns, ref));
@@ -203,6 +202,8 @@ absl::Status ContentStore::RecordIngest(const Context& ctx, const std::string& r
       record.set_expected(expected);
       record.set_shared_size(size);
       *record.mutable_started_at() = metadata::ToProto(txn.now());
+    } else {
+      record.set_promised(expected);
     }
     RETURN_IF_ERROR(metadata::AddToLease(txn, ctx, metadata::kIngestResource, ref));
     return PutIngest(txn, ctx.ns, ref, record);
@@ -237,7 +238,8 @@ absl::StatusOr<std::unique_ptr<IngestWriter>> ContentStore::OpenWriter(
       return writer;
     }
   }
-  RETURN_IF_ERROR(RecordIngest(ctx, options.ref, false, {}, 0));
+  writer->promised_ = expected.str();
+  RETURN_IF_ERROR(RecordIngest(ctx, options.ref, false, writer->promised_, 0));
   ASSIGN_OR_RETURN(writer->backend_, backend_.OpenWriter(ctx, backend_ref, options.total));
   return writer;
 }
@@ -248,8 +250,7 @@ absl::Status ContentStore::RemoveBlobIfUnowned(const Context& ctx, const Digest&
     const auto remove = [&]() -> absl::Status {
       // Read after the digest is reserved: a record made before is seen, and none can be made now.
       ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
-      ASSIGN_OR_RETURN(const bool owned, txn.raw().Any(txn.table(TableId::kBlobOwners),
-                                                       db::KeyPrefix({digest.str()})));
+      ASSIGN_OR_RETURN(const bool owned, IsOwned(txn.view(), digest));
       if (owned) return absl::OkStatus();
       ASSIGN_OR_RETURN(const bool pinned, IsPinned(txn.view(), digest));
       return pinned ? absl::OkStatus() : backend_.Delete(ctx, digest);
@@ -275,6 +276,11 @@ absl::Status ContentStore::RemoveIngestIfUnowned(const Context& ctx,
 }
 
 absl::Status ContentStore::CleanUp(const Context& ctx) {
+  std::vector<RemovableBlob> removable;
+  {
+    ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
+    ASSIGN_OR_RETURN(removable, ListRemovable(txn.view()));
+  }
   absl::Status first = absl::OkStatus();
   const auto note = [&](const absl::Status& status) {
     if (status.ok()) return;
@@ -291,7 +297,11 @@ absl::Status ContentStore::CleanUp(const Context& ctx) {
     note(RemoveIngestIfUnowned(ctx, ref));
     return absl::OkStatus();
   }));
-  return first;
+  if (!first.ok() || removable.empty()) return first;
+  return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) {
+    txn.MarkByCollector();
+    return ForgetRemovable(txn, removable);
+  });
 }
 
 }  // namespace gantry::content

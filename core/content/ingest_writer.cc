@@ -82,7 +82,7 @@ absl::Status IngestWriter::Truncate() {
 absl::Status IngestWriter::Drop(const Context& ctx) {
   RETURN_IF_ERROR(store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     RETURN_IF_ERROR(metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref_));
-    return txn.Delete(TableId::kIngests, db::JoinKey({ns_, ref_})).status();
+    return DeleteIngest(txn, ns_, ref_).status();
   }));
   backend_.reset();
   return store_.backend_.Abort(ctx, backend_ref_);
@@ -121,6 +121,18 @@ absl::StatusOr<Digest> IngestWriter::FlushAndCompare(std::string_view expected_t
   return actual;
 }
 
+absl::Status IngestWriter::Promise(const Context& ctx, const Digest& digest) {
+  if (promised_ == digest.str()) return absl::OkStatus();
+  RETURN_IF_ERROR(store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+    ASSIGN_OR_RETURN(auto record, GetIngest(txn.view(), ns_, ref_));
+    if (!record) return NoteRemovable(txn, digest.str());  // Collected while it was open.
+    record->set_promised(digest.str());
+    return PutIngest(txn, ns_, ref_, *record);
+  }));
+  promised_ = digest.str();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> IngestWriter::Record(const Context& ctx, const Info& info) {
   return store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool known,
@@ -144,6 +156,8 @@ absl::StatusOr<Digest> IngestWriter::Commit(const Context& ctx, int64_t size,
   const DigestUses::Use use = store_.uses_.Acquire(digest);
   const int64_t length = offset();
   if (backend_ != nullptr) {
+    // The file must not be there before the database could know of it.
+    RETURN_IF_ERROR(Promise(ctx, digest));
     RETURN_IF_ERROR(backend_->Publish(digest));
     backend_.reset();
     shared_digest_ = digest;  // What status() tells from here on.

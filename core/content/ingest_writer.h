@@ -48,6 +48,8 @@ class IngestWriter final : public Writer {
   absl::Status Materialize(bool keep_bytes);
   absl::Status Validate(int64_t size, std::string_view expected, const Labels& labels) const;
   absl::StatusOr<Digest> FlushAndCompare(std::string_view expected);
+  // Notes in the ingest's record which blob it is about to put in place.
+  absl::Status Promise(const Context& ctx, const Digest& digest);
   absl::StatusOr<bool> Record(const Context& ctx, const Info& info);
   absl::Status Drop(const Context& ctx);
 
@@ -56,7 +58,7 @@ class IngestWriter final : public Writer {
   const std::string ns_;
   const std::string ref_;
   std::string backend_ref_;
-  std::string expected_;                    // given at open
+  std::string promised_;                    // the digest in the ingest's record
   std::unique_ptr<BackendWriter> backend_;  // null while shared, and after the end
   std::optional<DigestUses::Use> shared_use_;
   Digest shared_digest_;

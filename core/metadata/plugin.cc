@@ -6,6 +6,7 @@
 
 #include "core/config/section.h"
 #include "core/metadata/metadata.h"
+#include "core/metadata/root.h"
 
 namespace gantry::metadata {
 namespace {
@@ -31,7 +32,41 @@ absl::StatusOr<Settings> Decode(config::Section& section) {
   return settings;
 }
 
+// `folder` is the plugin's own.
+Metadata::Options OptionsOf(const Settings& settings, const std::filesystem::path& folder) {
+  return {.db = {.path = folder / "lmdb",
+                 .map_size_bytes = static_cast<uint64_t>(settings.map_size_bytes),
+                 .no_sync = settings.no_sync},
+          .content_shared = settings.policy == "shared"};
+}
+
+std::filesystem::path FolderBelow(const std::filesystem::path& root) {
+  return root / fmt::format("{}.bolt", kMetadata.uri);
+}
+
 }  // namespace
+
+bool HasDatabase(const std::filesystem::path& root) {
+  std::error_code error;
+  return std::filesystem::exists(FolderBelow(root) / "lmdb" / "data.mdb", error);
+}
+
+absl::Status CheckForeignDatabase(const std::filesystem::path& root) {
+  std::error_code error;
+  const std::filesystem::path file = FolderBelow(root) / "meta.db";
+  if (!std::filesystem::exists(file, error) || HasDatabase(root)) return absl::OkStatus();
+  return FailedPrecondition(
+      "{} belongs to containerd (it holds {}): nothing was changed. Ways out: give the daemon "
+      "another root, or move this one away",
+      root.string(), file.string());
+}
+
+absl::StatusOr<std::unique_ptr<Metadata>> OpenAt(const std::filesystem::path& root,
+                                                 config::Section& section,
+                                                 const base::Clock& clock) {
+  ASSIGN_OR_RETURN(const Settings settings, Decode(section));
+  return Metadata::Open(OptionsOf(settings, FolderBelow(root)), clock);
+}
 
 plugin::Registration StorePlugin(const base::Clock& clock) {
   return plugin::Provide(
@@ -42,15 +77,10 @@ plugin::Registration StorePlugin(const base::Clock& clock) {
           .init = [&clock](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<Metadata>> {
             ASSIGN_OR_RETURN(const Settings settings, Decode(init.config()));
             ASSIGN_OR_RETURN(const std::filesystem::path root, init.root());
-            const std::filesystem::path path = root / "lmdb";
+            const Metadata::Options options = OptionsOf(settings, root);
             init.meta().exports["policy"] = settings.policy;
-            init.meta().exports["path"] = path.string();
-            return Metadata::Open(
-                {.db = {.path = path,
-                        .map_size_bytes = static_cast<uint64_t>(settings.map_size_bytes),
-                        .no_sync = settings.no_sync},
-                 .content_shared = settings.policy == "shared"},
-                clock);
+            init.meta().exports["path"] = options.db.path.string();
+            return Metadata::Open(options, clock);
           }});
 }
 

@@ -8,7 +8,7 @@
 //   containers        ns/id                             ContainerRecord
 //   images            ns/name                           ImageRecord
 //   blobs             ns/digest                         BlobRecord
-//   blob_owners       digest/ns                         empty
+//   blob_owners       digest/ns                         empty; with ns "": time in ns, the file may be there without an owner
 //   ingests           ns/ref                            IngestRecord
 //   snapshots         ns/snapshotter/key                SnapshotRecord
 //   snapshot_children ns/snapshotter/parent/key         empty

@@ -153,7 +153,7 @@ absl::StatusOr<std::vector<std::string>> RecoverDirectories(metadata::Metadata& 
   return recovery.MakeMissing();
 }
 
-absl::Status CheckForeignSnapshots(const metadata::Metadata& metadata, const fs::path& root) {
+absl::Status CheckForeignSnapshots(const metadata::Metadata* metadata, const fs::path& root) {
   std::error_code error;
   fs::directory_iterator entry(root, error);
   if (error == std::errc::no_such_file_or_directory) return absl::OkStatus();
@@ -167,8 +167,11 @@ absl::Status CheckForeignSnapshots(const metadata::Metadata& metadata, const fs:
           "the daemon another root, or move this folder away",
           entry->path().string());
     }
-    const SnapshotTable table(folder.substr(prefix.size()));
-    ASSIGN_OR_RETURN(const KnownDirectories known, LoadKnownDirectories(metadata, table));
+    KnownDirectories known;
+    if (metadata != nullptr) {
+      const SnapshotTable table(folder.substr(prefix.size()));
+      ASSIGN_OR_RETURN(known, LoadKnownDirectories(*metadata, table));
+    }
     ASSIGN_OR_RETURN(const auto found, ScanSnapshotDirectories(entry->path()));
     if (const auto foreign = FindForeign(known, found); !foreign.empty())
       return ForeignError(entry->path(), foreign);

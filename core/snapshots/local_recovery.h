@@ -45,8 +45,9 @@ absl::StatusOr<std::vector<std::string>> RecoverDirectories(metadata::Metadata& 
 
 // The daemon's check before it starts anything: FailedPrecondition, with the ways out, if a
 // snapshotter's folder below `root` (io.containerd.snapshotter.v1.*) holds snapshots or a database
-// that are not this database's. Reads only.
-absl::Status CheckForeignSnapshots(const metadata::Metadata& metadata,
+// that are not this database's. `metadata` is null while there is no database: then any snapshot is
+// foreign. Reads only.
+absl::Status CheckForeignSnapshots(const metadata::Metadata* metadata,
                                    const std::filesystem::path& root);
 
 }  // namespace gantry::snapshots

@@ -100,14 +100,14 @@ class ForeignSnapshotsTest : public LocalFixture {
   std::filesystem::path Folder(const std::string& name) {
     return root_ / ("io.containerd.snapshotter.v1." + name);
   }
-  absl::Status Check() { return CheckForeignSnapshots(*metadata_, root_); }
+  absl::Status Check() { return CheckForeignSnapshots(metadata_.get(), root_); }
 
   const std::filesystem::path root_ = dir_.path() / "root";
 };
 
 TEST_F(ForeignSnapshotsTest, AFreshRootPasses) {
   EXPECT_THAT(Check(), IsOk());
-  EXPECT_THAT(CheckForeignSnapshots(*metadata_, root_ / "absent"), IsOk());
+  EXPECT_THAT(CheckForeignSnapshots(metadata_.get(), root_ / "absent"), IsOk());
   std::filesystem::create_directories(Folder("overlayfs") / "snapshots" / "lost+found");
   std::filesystem::create_directories(root_ / "other" / "snapshots" / "5");
   EXPECT_THAT(Check(), IsOk());
