@@ -78,9 +78,10 @@ func (b *bench) inTurns(ctx context.Context, rounds int, round func(context.Cont
 	return nil
 }
 
-// cpuOf records the processor time per unit of work that each daemon uses during body.
+// cpuOf records the processor time per unit of work that each daemon uses during body. Children are the programs that
+// a daemon runs itself and waits for: a shim's start, or containerd's unpigz; no shim and no OCI runtime.
 func (b *bench) cpuOf(group string, units int, body func() error) error {
-	before := map[*daemon]time.Duration{}
+	before := map[*daemon]cpuTime{}
 	for _, d := range b.daemons {
 		used, err := d.cpu()
 		if err != nil {
@@ -96,7 +97,9 @@ func (b *bench) cpuOf(group string, units int, body func() error) error {
 		if err != nil {
 			return err
 		}
-		b.results.add(group, "daemon's CPU, each", "ms", d.name, milliseconds(used-before[d])/float64(units))
+		own, children := used.own-before[d].own, used.children-before[d].children
+		b.results.add(group, "daemon's CPU, each", "ms", d.name, milliseconds(own)/float64(units))
+		b.results.add(group, "its children's CPU, each", "ms", d.name, milliseconds(children)/float64(units))
 	}
 	return nil
 }

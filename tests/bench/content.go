@@ -10,6 +10,7 @@ import (
 	"math/rand"
 	"time"
 
+	api "github.com/containerd/containerd/api/services/containers/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/content"
@@ -19,6 +20,7 @@ import (
 	"github.com/containerd/typeurl/v2"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc"
 )
 
 // records makes, reads, lists and removes container records that nothing else belongs to.
@@ -50,11 +52,16 @@ func records(ctx context.Context, b *bench) error {
 		return err
 	}
 	err = b.inTurns(ctx, b.count(50, 3), func(ctx context.Context, d *daemon, to *recorder) error {
+		unary := api.NewContainersClient(d.client.Conn().(grpc.ClientConnInterface))
 		watch := to.watch(group)
 		if _, err := d.client.ContainerService().List(ctx); err != nil {
 			return err
 		}
-		watch.step(fmt.Sprintf("list of %d", len(ids[d])))
+		watch.step(fmt.Sprintf("list of %d, streamed", len(ids[d])))
+		if _, err := unary.List(ctx, &api.ListContainersRequest{}); err != nil {
+			return err
+		}
+		watch.step("list in one message")
 		if _, err := d.client.ContainerService().List(ctx, "labels.round=="+ids[d][0]); err != nil {
 			return err
 		}
