@@ -5,6 +5,7 @@
 #include "core/containers/plugin.h"
 #include "core/content/plugin.h"
 #include "core/deprecation/warnings.h"
+#include "core/diff/plugin.h"
 #include "core/events/exchange.h"
 #include "core/images/plugin.h"
 #include "core/leases/plugin.h"
@@ -56,6 +57,8 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       native::NativePlugin(),
       overlayfs::OverlayPlugin(),
       streaming::RegistryPlugin(),
+      diff::WalkingPlugin(host.temp_mounts, host.stream_processors),
+      diff::ChainPlugin(),
       CollectionPlugin(host.metrics),
       sandbox::SandboxStorePlugin(),
       runtime::ShimManagerPlugin(surroundings.shims),

@@ -2,6 +2,7 @@
 #include "cmd/gantryd/daemon.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -71,6 +72,8 @@ absl::StatusOr<std::vector<plugin::Registration>> Registrations(config::Config& 
                    server::DecodeTtrpc(config.Plugin(server::kTtrpcUri), grpc.socket));
   ASSIGN_OR_RETURN(runtime::ShimManager::Options shims,
                    ShimOptions(config, grpc.socket.address, ttrpc.address));
+  host.temp_mounts = std::filesystem::path(config.root) / "tmpmounts";
+  host.stream_processors = config.stream_processors;
   std::vector<plugin::Registration> plugins =
       Builtins(host, graph,
                {.shims = std::move(shims),

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
+
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/diff/layer_source.h"
 #include "core/metrics/registry.h"
 
 namespace gantry {
@@ -17,6 +20,8 @@ struct Host {
   base::SystemClock clock;
   metrics::Registry metrics;
   base::WorkerPool workers{"worker", kWorkers, kMaxQueued};
+  std::filesystem::path temp_mounts;  // directory for mounts that are made for one look
+  diff::StreamProcessors stream_processors;
 };
 
 }  // namespace gantry

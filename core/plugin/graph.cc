@@ -38,7 +38,8 @@ class Sorter {
 
   static bool Needs(const Registration& registration, const Registration& other) {
     return std::ranges::any_of(registration.needs, [&](const std::string& need) {
-      return need == other.type || (need == kAllKinds && registration.type != other.type);
+      return need == other.type || need == other.uri() ||
+             (need == kAllKinds && registration.type != other.type);
     });
   }
 

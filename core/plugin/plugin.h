@@ -119,7 +119,9 @@ class InitContext {
 struct Registration {
   std::string type;  // URI
   std::string id;
-  std::vector<std::string> needs;  // URIs whose plugins all start first; "*" means all other kinds
+  // URIs of kinds, whose plugins all start first, or of single plugins ("<type>.<id>"); "*" means
+  // all other kinds.
+  std::vector<std::string> needs;
   // Reads every key of the plugin's section with its default, and does nothing else: unknown keys
   // and the effective configuration are found so without a start. Empty: the section has no keys.
   std::function<absl::Status(config::Section&)> configure;

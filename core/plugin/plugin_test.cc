@@ -75,6 +75,14 @@ TEST_F(GraphTest, StartsNeedsFirstAndClosesInReverse) {
   EXPECT_THAT(closed_, ElementsAre("u", "s"));
 }
 
+TEST_F(GraphTest, ANeedMayNameOnePluginOfAKind) {
+  const std::string one = std::string(kStore.uri) + ".first";
+  ASSERT_THAT(
+      Start({Make(kStore, "last", {kUser.uri}), Make(kUser, "u", {one}), Make(kStore, "first")}),
+      IsOk());
+  EXPECT_THAT(started_, ElementsAre("first", "u", "last"));
+}
+
 TEST_F(GraphTest, AFailedPluginIsListedAndTheOthersRun) {
   ASSERT_THAT(Start({Make(kStore, "bad", {}, Internal("disk")), Make(kStore, "good"),
                      Make(kUser, "skipped", {}, Skip("no btrfs"))}),

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "core/content/plugin.h"
-#include "core/diff/apply.h"
+#include "absl/time/time.h"
+#include "core/diff/differ_chain.h"
 #include "proto/services/diff/v1/diff.grpc.pb.h"
 #include "services/rpc/convert.h"
 #include "services/rpc/service.h"
@@ -28,10 +28,42 @@ mount::Mounts FromProto(
   return out;
 }
 
+Descriptor FromProto(const containerd::types::Descriptor& descriptor) {
+  return {.media_type = descriptor.media_type(),
+          .digest = descriptor.digest(),
+          .size = descriptor.size(),
+          .annotations = {descriptor.annotations().begin(), descriptor.annotations().end()}};
+}
+
+void ToProto(const Descriptor& descriptor, containerd::types::Descriptor& out) {
+  out.set_media_type(descriptor.media_type);
+  out.set_digest(descriptor.digest);
+  out.set_size(descriptor.size);
+}
+
+ApplyOptions OptionsOf(const pb::ApplyRequest& request) {
+  ApplyOptions options{.sync_fs = request.sync_fs()};
+  for (const auto& [id, payload] : request.payloads()) {
+    options.payloads[id] = payload.SerializeAsString();
+  }
+  return options;
+}
+
+CompareOptions OptionsOf(const pb::DiffRequest& request) {
+  CompareOptions options{.media_type = request.media_type(),
+                         .ref = request.ref(),
+                         .labels = {request.labels().begin(), request.labels().end()}};
+  if (request.has_source_date_epoch()) {
+    const auto& epoch = request.source_date_epoch();
+    options.source_date_epoch =
+        absl::FromUnixSeconds(epoch.seconds()) + absl::Nanoseconds(epoch.nanos());
+  }
+  return options;
+}
+
 class DiffService final : public rpc::Service, public pb::Diff::CallbackService {
  public:
-  DiffService(content::ContentStore& content, base::WorkerPool& workers)
-      : content_(content), workers_(workers) {}
+  DiffService(Differ& differ, base::WorkerPool& workers) : differ_(differ), workers_(workers) {}
 
   grpc::Service& grpc() override { return *this; }
 
@@ -42,23 +74,32 @@ class DiffService final : public rpc::Service, public pb::Diff::CallbackService 
                          [this, request](const Context& ctx) -> absl::StatusOr<pb::ApplyResponse> {
                            if (!request->has_diff())
                              return InvalidArgument("diff is missing in the request");
-                           const Descriptor layer{.media_type = request->diff().media_type(),
-                                                  .digest = request->diff().digest(),
-                                                  .size = request->diff().size()};
                            ASSIGN_OR_RETURN(
                                const Descriptor applied,
-                               diff::Apply(ctx, content_, layer, FromProto(request->mounts()),
-                                           {.sync_fs = request->sync_fs()}));
+                               differ_.Apply(ctx, FromProto(request->diff()),
+                                             FromProto(request->mounts()), OptionsOf(*request)));
                            pb::ApplyResponse answer;
-                           answer.mutable_applied()->set_media_type(applied.media_type);
-                           answer.mutable_applied()->set_digest(applied.digest);
-                           answer.mutable_applied()->set_size(applied.size);
+                           ToProto(applied, *answer.mutable_applied());
+                           return answer;
+                         });
+  }
+
+  grpc::ServerUnaryReactor* Diff(grpc::CallbackServerContext* call, const pb::DiffRequest* request,
+                                 pb::DiffResponse* response) override {
+    return rpc::RunUnary(call, workers_, response,
+                         [this, request](const Context& ctx) -> absl::StatusOr<pb::DiffResponse> {
+                           ASSIGN_OR_RETURN(
+                               const Descriptor diff,
+                               differ_.Compare(ctx, FromProto(request->left()),
+                                               FromProto(request->right()), OptionsOf(*request)));
+                           pb::DiffResponse answer;
+                           ToProto(diff, *answer.mutable_diff());
                            return answer;
                          });
   }
 
  private:
-  content::ContentStore& content_;
+  Differ& differ_;
   base::WorkerPool& workers_;
 };
 
@@ -66,15 +107,15 @@ class DiffService final : public rpc::Service, public pb::Diff::CallbackService 
 
 plugin::Registration ServicePlugin(base::WorkerPool& workers) {
   return plugin::Provide(
-      rpc::kService, plugin::Spec<rpc::Service>{
-                         .id = "diff",
-                         .needs = {content::kContentService.uri},
-                         .init = [&workers](plugin::InitContext& init)
-                             -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
-                           ASSIGN_OR_RETURN(content::ContentStore * content,
-                                            init.Get(content::kContentService, "content-service"));
-                           return std::make_unique<DiffService>(*content, workers);
-                         }});
+      rpc::kService,
+      plugin::Spec<rpc::Service>{
+          .id = "diff",
+          .needs = {kDiffService.uri},
+          .init = [&workers](
+                      plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+            ASSIGN_OR_RETURN(DifferChain * differs, init.Get(kDiffService, "diff-service"));
+            return std::make_unique<DiffService>(*differs, workers);
+          }});
 }
 
 }  // namespace gantry::diff

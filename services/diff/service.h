@@ -6,7 +6,7 @@
 
 namespace gantry::diff {
 
-// containerd.services.diff.v1.Diff. Apply unpacks; Diff answers UNIMPLEMENTED.
+// containerd.services.diff.v1.Diff over the configured differs.
 // `workers` outlives the plugin.
 plugin::Registration ServicePlugin(base::WorkerPool& workers);
 
