@@ -21,10 +21,11 @@ void Publish(TaskEnv& env, const Task& task, std::string_view topic,
 }
 
 // The shim knows of the exit, so its announcement is on its way, unless it was made while we were
-// away or got lost.
-void ExpectAnnouncement(TaskEnv& env, const std::shared_ptr<Task>& task, const Exit& exit) {
-  env.shims.loop().After(env.timeouts().announce_exit, [&env, task, exit] {
-    if (task->exit_claimed() || task->phase() != Task::Phase::kReady) return;
+// away or got lost. A task that is deleted meanwhile is not kept, and its descriptors with it.
+void ExpectAnnouncement(TaskEnv& env, const std::shared_ptr<Task>& waited, const Exit& exit) {
+  env.shims.loop().After(env.timeouts().announce_exit, [&env, weak = std::weak_ptr(waited), exit] {
+    const std::shared_ptr<Task> task = weak.lock();
+    if (task == nullptr || task->exit_claimed() || task->phase() != Task::Phase::kReady) return;
     log::Warn("shim did not announce an exit", {{"ns", task->ns()}, {"container", task->id()}});
     env.shims.steps().Run([&env, task, exit] { AnnounceExit(env, task, exit); });
   });

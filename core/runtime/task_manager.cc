@@ -26,6 +26,15 @@ using google::protobuf::Empty;
 
 absl::Status TaskNotFound(std::string_view id) { return NotFound("task {} not found", id); }
 
+std::string_view Text(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+// Stock shims tell of some missing processes by the text alone, under the code for "unknown".
+bool SaysNotFound(const absl::Status& status) {
+  return absl::IsUnknown(status) && Text(status).ends_with(": not found");
+}
+
 absl::Status OpenToPassThrough(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -275,15 +284,19 @@ void TaskManager::CloseIo(const Context& ctx, const std::string& id, const std::
                           Done<Nothing> done) {
   auto request = RequestFor<pb::CloseIORequest>(id, exec_id);
   request->set_stdin(true);
-  Change(ctx, id, "CloseIO", std::move(request), env_->timeouts().quick, std::move(done));
+  Change(ctx, id, "CloseIO", std::move(request), env_->timeouts().quick,
+         [done = std::move(done)](absl::StatusOr<Nothing> closed) mutable {
+           if (SaysNotFound(closed.status())) closed = NotFound("{}", Text(closed.status()));
+           done(std::move(closed));
+         });
 }
 
-void TaskManager::CheckExists(const Context& ctx, const std::string& id, Done<Nothing> done) {
-  WithTask<Nothing>(
-      ctx, id, std::move(done),
-      [](const std::shared_ptr<Task>&, const std::shared_ptr<Caller<Nothing>>& caller) {
-        caller->Answer(Nothing{});
-      });
+void TaskManager::CheckExists(const Context& ctx, const std::string& id, const std::string& exec_id,
+                              Done<Nothing> done) {
+  Get(ctx, id, exec_id, [done = std::move(done)](absl::StatusOr<ProcessState> state) mutable {
+    if (!state.ok()) return done(state.status());
+    done(Nothing{});
+  });
 }
 
 void TaskManager::Pause(const Context& ctx, const std::string& id, Done<Nothing> done) {

@@ -92,7 +92,8 @@ class TaskManager {
   void CloseIo(const Context& ctx, const std::string& id, const std::string& exec_id,
                Done<Nothing> done);
   // The same without effect: for callers that ask to close nothing.
-  void CheckExists(const Context& ctx, const std::string& id, Done<Nothing> done);
+  void CheckExists(const Context& ctx, const std::string& id, const std::string& exec_id,
+                   Done<Nothing> done);
   void Pause(const Context& ctx, const std::string& id, Done<Nothing> done);
   void Resume(const Context& ctx, const std::string& id, Done<Nothing> done);
   void Pids(const Context& ctx, const std::string& id, Done<std::vector<ProcessInfo>> done);

@@ -401,6 +401,10 @@ TEST_F(TaskManagerTest, TheRestOfTheTaskApiGoesStraightThrough) {
   pb::CloseIORequest close;
   ASSERT_TRUE(close.ParseFromString(shim_.LastPayload("CloseIO")));
   EXPECT_TRUE(close.stdin());
+  shim_.Fail("CloseIO", Unknown("process does not exist e: not found"));
+  EXPECT_THAT(
+      change([&](Done<Nothing> done) { tasks_->CloseIo(ctx_, "c1", "e", std::move(done)); }),
+      StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(change([&](Done<Nothing> done) {
                 tasks_->Update(ctx_, "c1", AnyOf("r", "{}"), {{"a", "b"}}, std::move(done));
               }),

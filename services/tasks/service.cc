@@ -149,7 +149,8 @@ class TasksService final : public rpc::Service, public pb::Tasks::CallbackServic
   Reactor CloseIO(Call call, const pb::CloseIORequest* request, Empty* response) override {
     return RunAsync(call, response, [this, request](const Context& ctx, rpc::Done<Empty> done) {
       if (!request->stdin()) {
-        return tasks_.CheckExists(ctx, request->container_id(), AsEmpty(std::move(done)));
+        return tasks_.CheckExists(ctx, request->container_id(), request->exec_id(),
+                                  AsEmpty(std::move(done)));
       }
       tasks_.CloseIo(ctx, request->container_id(), request->exec_id(), AsEmpty(std::move(done)));
     });
