@@ -59,6 +59,7 @@ class Bundle {
   const std::string& ns() const { return ns_; }
   const std::string& id() const { return id_; }
   const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& work() const { return work_; }  // the twin
   std::filesystem::path rootfs() const { return path_ / "rootfs"; }
   std::filesystem::path log() const { return path_ / "log"; }
 

@@ -44,7 +44,24 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     absl::StatusOr<Bundle> bundle = Bundle::Create(env_.roots, task_->ns(), task_->id(), spec);
     if (!bundle.ok()) return Abandon(bundle.status());
     bundle_.emplace(*std::move(bundle));
-    if (*shared) return JoinSandbox(**shared);
+    shared_ = *std::move(shared);
+    checkpoint_ = options_.checkpoint;
+    if (!options_.fetch_checkpoint) return FindShim();
+    env_.shims.slow_steps().Run([self = shared_from_this()] { self->FetchCheckpoint(); });
+  }
+
+  void FetchCheckpoint() {
+    checkpoint_ = bundle_->work() / "checkpoint";
+    std::error_code error;
+    std::filesystem::create_directory(checkpoint_, error);
+    if (error) return AbandonBundle(FromErrno(error.value(), "make " + checkpoint_.string()));
+    const absl::Status fetched = options_.fetch_checkpoint(checkpoint_);
+    if (!fetched.ok()) return AbandonBundle(Annotate(fetched, "fetch the checkpoint"));
+    env_.shims.steps().Run([self = shared_from_this()] { self->FindShim(); });
+  }
+
+  void FindShim() {
+    if (shared_) return JoinSandbox(*shared_);
     env_.shims.Start(*bundle_, program_, Options(), OnLost(),
                      [self = shared_from_this()](absl::StatusOr<std::shared_ptr<Shim>> shim) {
                        self->OnShim(std::move(shim));
@@ -133,7 +150,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     request.set_stdin(options_.stdio.in);
     request.set_stdout(options_.stdio.out);
     request.set_stderr(options_.stdio.err);
-    request.set_checkpoint(options_.checkpoint.string());
+    request.set_checkpoint(checkpoint_.string());
     if (Options()) *request.mutable_options() = *Options();
     for (const mount::Mount& mount : rootfs_) {
       auto* out = request.add_rootfs();
@@ -152,10 +169,28 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
   void OnCreated(absl::StatusOr<pb::CreateTaskResponse> response) {
     if (response.ok()) {
       pid_ = response->pid();
+      if (options_.prepare_restored) {
+        return env_.shims.slow_steps().Run([self = shared_from_this()] { self->StartRestored(); });
+      }
       return env_.shims.steps().Run([self = shared_from_this()] { self->Finish(); });
     }
     if (absl::IsUnimplemented(response.status()) && shim_->Downgrade()) return CallCreate();
     RollBackWith(Annotate(response.status(), "failed to create shim task"));
+  }
+
+  void StartRestored() {
+    const absl::Status prepared = options_.prepare_restored(bundle_->rootfs());
+    if (!prepared.ok()) return RollBackWith(Annotate(prepared, "prepare the root file system"));
+    pb::StartRequest request;
+    request.set_id(task_->id());
+    shim_->Call<pb::StartResponse>(
+        "Start", request, env_.In(env_.timeouts().checkpoint),
+        [self = shared_from_this()](const absl::StatusOr<pb::StartResponse>& response) {
+          if (!response.ok()) return self->RollBackWith(response.status());
+          self->pid_ = response->pid();
+          self->task_->SetStarted({}, self->pid_);
+          self->env_.shims.steps().Run([self] { self->Finish(); });
+        });
   }
 
   void Finish() {
@@ -207,6 +242,8 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
   const std::shared_ptr<Caller<uint32_t>> caller_;
   std::filesystem::path program_;
   std::optional<Bundle> bundle_;
+  std::optional<Endpoint> shared_;     // of a sandbox's shim
+  std::filesystem::path checkpoint_;   // directory to restore from
   std::optional<MountClaims> claims_;  // of a sandbox's shim
   std::shared_ptr<Shim> shim_;
   mount::Mounts rootfs_;  // what the shim is to mount

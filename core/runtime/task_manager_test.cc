@@ -223,6 +223,43 @@ TEST_F(TaskManagerTest, ShiftedMountsNeedARuntimeThatKnowsThem) {
   EXPECT_EQ(shim_.Runs("-info"), 3);
 }
 
+TEST_F(TaskManagerTest, ACheckpointIsFetchedIntoTheTasksOwnDirectory) {
+  CreateOptions options = Options();
+  fs::path fetched;
+  options.fetch_checkpoint = [&](const fs::path& directory) {
+    fetched = directory;
+    std::ofstream(directory / "pages") << "x";
+    return absl::OkStatus();
+  };
+  ASSERT_THAT(Create("c1", options), IsOk());
+  pb::CreateTaskRequest request;
+  ASSERT_TRUE(request.ParseFromString(shim_.LastPayload("Create")));
+  EXPECT_EQ(request.checkpoint(), fetched);
+  EXPECT_TRUE(fs::exists(fetched / "pages"));
+  EXPECT_EQ(shim_.CountCalls("Start"), 0U);
+  ASSERT_THAT(Delete("c1"), IsOk());
+  EXPECT_FALSE(fs::exists(fetched));
+  options.fetch_checkpoint = [](const fs::path&) { return DataLoss("broken"); };
+  EXPECT_THAT(Create("c1", options), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("broken")));
+  EXPECT_TRUE(NoBundles());
+}
+
+TEST_F(TaskManagerTest, ATaskRestoredFromAPathRunsAtOnce) {
+  CreateOptions options = Options();
+  options.checkpoint = "/dump";
+  options.prepare_restored = [&](const fs::path& rootfs) {
+    EXPECT_EQ(rootfs, BundlePath("c1") / "rootfs");
+    return absl::OkStatus();
+  };
+  ASSERT_THAT(Create("c1", options), IsOkAndHolds(testing::FakeShim::kInitPid));
+  EXPECT_THAT(shim_.Calls(), ElementsAre("Create", "Start", "Wait"));
+  EXPECT_EQ(Get("c1")->status, Status::kRunning);
+  ASSERT_THAT(Delete("c1"), IsOk());
+  options.prepare_restored = [](const fs::path&) { return NotFound("no changes"); };
+  EXPECT_THAT(Create("c1", options), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(NoBundles());
+}
+
 TEST_F(TaskManagerTest, ExecsLiveFromExecToDelete) {
   CreateAndStart("c1");
   EXPECT_THAT(Exec("c1", {.exec_id = ""}), StatusIs(absl::StatusCode::kInvalidArgument));

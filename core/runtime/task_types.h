@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/mount/mount.h"
 #include "core/runtime/exit.h"
@@ -59,6 +61,11 @@ struct CreateOptions {
   uint32_t task_api_version = 0;
   // Directory of a checkpoint to restore; empty to start afresh.
   std::filesystem::path checkpoint;
+  // Fills an empty directory, which lives as long as the task, with the checkpoint to restore.
+  // Called on a thread that may block; `checkpoint` is empty then.
+  std::function<absl::Status(const std::filesystem::path& directory)> fetch_checkpoint;
+  // Called with the mounted root file system of a restored task, which is started right after it.
+  std::function<absl::Status(const std::filesystem::path& rootfs)> prepare_restored;
 };
 
 struct ExecOptions {

@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/tasks/frontend.h"
 
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "core/content/plugin.h"
 #include "core/events/exchange.h"
 #include "core/filters/filter.h"
 #include "core/runtime/convert.h"
 #include "core/runtime/plugin.h"
 #include "proto/types/runc/options/oci.pb.h"
 #include "services/rpc/unary.h"
+#include "services/tasks/checkpoint.h"
 #include "services/tasks/convert.h"
 
 namespace gantry::tasks {
 namespace {
 
+namespace fs = std::filesystem;
 namespace pb = ::containerd::services::tasks::v1;
+
+// Annotation of a checkpoint that lies in a directory, with changes to the root file system beside
+// it.
+constexpr char kRestoreFromPath[] = "RestoreFromPath";
 
 // The directory that a checkpoint is to be written to; empty if it is to become content.
 absl::StatusOr<std::string> CheckpointPath(const pb::CheckpointTaskRequest& request) {
@@ -41,11 +51,34 @@ void Frontend::Create(const Context& ctx, const pb::CreateTaskRequest& request,
     if (!container.ok()) return answer(container.status());
     auto options = ToCreateOptions(request, *container);
     if (!options.ok()) return answer(options.status());
-    if (request.has_checkpoint()) {
-      return answer(Unimplemented("restore of a checkpoint from content"));
-    }
+    AddRestore(ctx, request, *options);
     tasks_.CreateTask(ctx, container->id, *std::move(options), std::move(answer));
   });
+}
+
+void Frontend::AddRestore(const Context& ctx, const pb::CreateTaskRequest& request,
+                          runtime::CreateOptions& options) {
+  if (!request.has_checkpoint()) return;
+  // The caller may leave; whether the task is wanted then is the runtime's to decide.
+  const Context detached = ctx.Detached();
+  const auto& annotations = request.checkpoint().annotations();
+  if (const auto path = annotations.find(kRestoreFromPath); path != annotations.end()) {
+    options.checkpoint = path->second;
+    options.prepare_restored = [detached, changes = fs::path(path->second).parent_path() /
+                                                    "rootfs-diff.tar"](const fs::path& rootfs) {
+      std::error_code error;
+      if (!fs::exists(changes, error)) return absl::OkStatus();
+      return ApplyArchive(detached, changes, rootfs);
+    };
+  } else if (options.checkpoint.empty()) {
+    options.fetch_checkpoint =
+        [this, detached,
+         checkpoint = Descriptor{.media_type = request.checkpoint().media_type(),
+                                 .digest = request.checkpoint().digest(),
+                                 .size = request.checkpoint().size()}](const fs::path& directory) {
+          return FetchCheckpoint(detached, content_, checkpoint, directory);
+        };
+  }
 }
 
 void Frontend::Delete(const Context& ctx, const std::string& id, Done<runtime::Exit> done) {
@@ -60,7 +93,7 @@ void Frontend::Checkpoint(const Context& ctx, const pb::CheckpointTaskRequest& r
                           Done<pb::CheckpointTaskResponse> done) {
   const absl::StatusOr<std::string> path = CheckpointPath(request);
   if (!path.ok()) return done(path.status());
-  if (path->empty()) return done(Unimplemented("checkpoint into content"));
+  if (path->empty()) return CheckpointIntoContent(ctx, request, std::move(done));
   std::optional<google::protobuf::Any> options;
   if (request.has_options()) options = request.options();
   tasks_.Checkpoint(ctx, request.container_id(), *path, std::move(options),
@@ -68,6 +101,49 @@ void Frontend::Checkpoint(const Context& ctx, const pb::CheckpointTaskRequest& r
                       if (!made.ok()) return done(made.status());
                       done(pb::CheckpointTaskResponse());
                     });
+}
+
+void Frontend::CheckpointIntoContent(const Context& ctx, const pb::CheckpointTaskRequest& request,
+                                     Done<pb::CheckpointTaskResponse> done) {
+  using Answer = Done<pb::CheckpointTaskResponse>;
+  rpc::Post<pb::CheckpointTaskResponse>(
+      workers_, std::move(done), [this, ctx, request](Answer answer) {
+        auto container = containers_.Get(ctx, request.container_id());
+        if (!container.ok()) return answer(container.status());
+        auto made = ScopedDump::Make();
+        if (!made.ok()) return answer(made.status());
+        auto dump = std::make_shared<ScopedDump>(*std::move(made));
+        std::optional<google::protobuf::Any> options;
+        if (request.has_options()) options = request.options();
+        auto store = [this, ctx, dump, container = *std::move(container),
+                      answer = std::move(answer)](absl::StatusOr<runtime::Nothing> taken) mutable {
+          if (!taken.ok()) return answer(taken.status());
+          rpc::Post<pb::CheckpointTaskResponse>(
+              workers_, std::move(answer),
+              [this, ctx, dump, container = std::move(container)](Answer stored) {
+                stored(StoreDump(ctx, container, dump->path()));
+              });
+        };
+        tasks_.Checkpoint(ctx, request.container_id(), dump->path(), std::move(options),
+                          std::move(store));
+      });
+}
+
+absl::StatusOr<pb::CheckpointTaskResponse> Frontend::StoreDump(
+    const Context& ctx, const containers::Container& container, const fs::path& dump) {
+  ASSIGN_OR_RETURN(const Descriptor state, StoreDirectory(ctx, content_, dump));
+  std::string spec;
+  if (container.spec) spec = container.spec->SerializeAsString();
+  ASSIGN_OR_RETURN(const Descriptor config,
+                   StoreBytes(ctx, content_, spec, kCheckpointConfigMediaType, dump / "spec"));
+  pb::CheckpointTaskResponse response;
+  for (const Descriptor& descriptor : {state, config}) {
+    auto* out = response.add_descriptors();
+    out->set_media_type(descriptor.media_type);
+    out->set_digest(descriptor.digest);
+    out->set_size(descriptor.size);
+  }
+  return response;
 }
 
 void Frontend::Metrics(const Context& ctx, const pb::MetricsRequest& request,
@@ -100,13 +176,15 @@ plugin::Registration FrontendPlugin(base::WorkerPool& workers) {
       kTasksService,
       {.id = "tasks-service",
        .needs = {runtime::kTasks.uri, runtime::kTaskMonitor.uri, metadata::kMetadata.uri,
-                 events::kExchange.uri},
+                 events::kExchange.uri, "io.containerd.service.v1.content-service"},
        .init = [&workers](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<Frontend>> {
          ASSIGN_OR_RETURN(runtime::TaskManager * tasks, init.Get(runtime::kTasks, "task"));
          ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
          ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
+         ASSIGN_OR_RETURN(content::ContentStore * content,
+                          init.Get(content::kContentService, "content-service"));
          return std::make_unique<Frontend>(*tasks, containers::ContainerStore(*metadata, *exchange),
-                                           workers);
+                                           *content, workers);
        }});
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
 #include "core/base/context.h"
 #include "core/base/worker_pool.h"
 #include "core/containers/container_store.h"
+#include "core/content/content_store.h"
 #include "core/plugin/plugin.h"
 #include "core/runtime/task_manager.h"
 #include "proto/services/tasks/v1/tasks.pb.h"
@@ -22,8 +24,8 @@ class Frontend {
   using Done = runtime::Done<T>;
 
   Frontend(runtime::TaskManager& tasks, containers::ContainerStore containers,
-           base::WorkerPool& workers)
-      : tasks_(tasks), containers_(std::move(containers)), workers_(workers) {}
+           content::ContentStore& content, base::WorkerPool& workers)
+      : tasks_(tasks), containers_(std::move(containers)), content_(content), workers_(workers) {}
 
   runtime::TaskManager& tasks() { return tasks_; }
 
@@ -35,6 +37,8 @@ class Frontend {
   // NotFound also without a record of the container.
   void Delete(const Context& ctx, const std::string& id, Done<runtime::Exit> done);
 
+  // Into the directory that the options name, or else into content: then the response has the
+  // descriptors of dump and spec. InvalidArgument for options of another type.
   void Checkpoint(const Context& ctx,
                   const ::containerd::services::tasks::v1::CheckpointTaskRequest& request,
                   Done<::containerd::services::tasks::v1::CheckpointTaskResponse> done);
@@ -44,8 +48,21 @@ class Frontend {
                Done<::containerd::services::tasks::v1::MetricsResponse> done);
 
  private:
+  using CheckpointRequest = ::containerd::services::tasks::v1::CheckpointTaskRequest;
+  using CheckpointResponse = ::containerd::services::tasks::v1::CheckpointTaskResponse;
+
+  void AddRestore(const Context& ctx,
+                  const ::containerd::services::tasks::v1::CreateTaskRequest& request,
+                  runtime::CreateOptions& options);
+  void CheckpointIntoContent(const Context& ctx, const CheckpointRequest& request,
+                             Done<CheckpointResponse> done);
+  absl::StatusOr<CheckpointResponse> StoreDump(const Context& ctx,
+                                               const containers::Container& container,
+                                               const std::filesystem::path& dump);
+
   runtime::TaskManager& tasks_;
   containers::ContainerStore containers_;
+  content::ContentStore& content_;
   base::WorkerPool& workers_;
 };
 
