@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "core/content/content.h"
+#include "core/diff/differ.h"
 #include "core/log/log.h"
 #include "core/snapshots/snapshotter.h"
 #include "proxies/content/plugin.h"
+#include "proxies/diff/plugin.h"
 #include "snapshotters/proxy/plugin.h"
 
 namespace gantry {
@@ -35,7 +37,7 @@ plugin::Registration Unserved(std::string name, config::ProxyPlugin proxy) {
 constexpr std::array<ProxyType, 4> kTypes = {{
     {snapshots::kSnapshotter.uri, proxy::SnapshotterPlugin},
     {content::kBackend.uri, proxies::ContentPlugin},
-    {"io.containerd.differ.v1", Unserved},
+    {diff::kDiffer.uri, proxies::DiffPlugin},
     {"io.containerd.sandbox.controller.v1", Unserved},
 }};
 
