@@ -10,6 +10,7 @@
 #include "core/base/identifiers.h"
 #include "core/runtime/convert.h"
 #include "core/runtime/exit_watch.h"
+#include "core/runtime/output_wait.h"
 #include "core/runtime/task_create.h"
 #include "core/runtime/task_delete.h"
 #include "core/runtime/task_end.h"
@@ -231,8 +232,18 @@ void TaskManager::Get(const Context& ctx, const std::string& id, const std::stri
 
 void TaskManager::Wait(const Context& ctx, const std::string& id, const std::string& exec_id,
                        Done<Exit> done) {
+  const auto told = Caller<Exit>::Make(env_->shims.loop(), ctx, std::move(done));
+  auto tell = [this, ns = ctx.ns, id, exec_id, told](absl::StatusOr<Exit> exit) {
+    const std::shared_ptr<Task> task = env_->tasks.Find(ns, id);
+    const auto process = exit.ok() && task != nullptr ? task->Find(exec_id) : std::nullopt;
+    if (!process) {
+      told->Answer(std::move(exit));
+      return;
+    }
+    AwaitOutput(*env_, process->stdio, [told, exit] { told->Answer(exit); });
+  };
   WithTask<Exit>(
-      ctx, id, std::move(done),
+      ctx, id, std::move(tell),
       [this, exec_id](const std::shared_ptr<Task>& task, std::shared_ptr<Caller<Exit>> caller) {
         if (task->AddWaiter(exec_id, std::move(caller))) WatchExit(*env_, task, exec_id);
       });

@@ -80,7 +80,7 @@ class TaskManager {
   // All tasks of the namespace, in order of their ids. One whose shim does not answer has an
   // unknown status.
   void List(const Context& ctx, Done<std::vector<ProcessState>> done);
-  // Answers when the process has ended; at once if it has.
+  // Answers when the process has ended and its output has been read (see AwaitOutput()).
   void Wait(const Context& ctx, const std::string& id, const std::string& exec_id, Done<Exit> done);
 
   // NotFound also for a process that has ended.
