@@ -140,19 +140,7 @@ func TestS075_S083_StuckState(t *testing.T) {
 		x.start(id)
 	}
 	release := x.hang("State", "stuck")
-	start := time.Now()
-	answer, err := x.tasks().List(x.ctx, &tasksapi.ListTasksRequest{})
-	ok(t, err)
-	if took := time.Since(start); took > scaled(6*time.Second) {
-		t.Errorf("List took %v", took)
-	}
-	equal(t, "tasks", len(answer.Tasks), 1)
-	start = time.Now()
-	_, err = (&box{e: x.env, id: "stuck"}).get("")
-	wantCode(t, err, codes.DeadlineExceeded)
-	if took := time.Since(start); took > scaled(6*time.Second) {
-		t.Errorf("Get took %v", took)
-	}
+	(&box{e: x.env, id: "stuck"}).checkStuck(2)
 	release()
 	x.end("stuck")
 	x.end("good")
@@ -170,8 +158,12 @@ func TestS075_ConfiguredStateTimeout(t *testing.T) {
 		config: "[timeouts]\n'io.containerd.timeout.task.state' = '300ms'\n"}).env(t)
 	ok(t, x.create("c"))
 	release := x.hang("State", "c")
+	exec := "" // gantryd knows all of an init process, and asks about others
+	if run.daemon == "gantryd" {
+		exec = "e"
+	}
 	start := time.Now()
-	_, err = (&box{e: x.env, id: "c"}).get("")
+	_, err = (&box{e: x.env, id: "c"}).get(exec)
 	wantCode(t, err, codes.DeadlineExceeded)
 	if took := time.Since(start); took > scaled(1900*time.Millisecond) {
 		t.Errorf("Get took %v", took)

@@ -179,18 +179,38 @@ func TestS059_FrozenShimDelaysNobodyElse(t *testing.T) {
 	if took := time.Since(start); took > scaled(10*time.Second) {
 		t.Errorf("took %v beside a frozen shim", took)
 	}
-	_, err := frozen.get("")
-	wantCode(t, err, codes.DeadlineExceeded)
-	start = time.Now()
-	list, err := e.tasks().List(e.ctx, &tasksapi.ListTasksRequest{})
-	ok(t, err)
-	equal(t, "tasks", len(list.Tasks), 1)
-	if took := time.Since(start); took > scaled(6*time.Second) {
-		t.Errorf("List took %v", took)
-	}
+	frozen.checkStuck(2)
 	thaw()
 	equal(t, "the thawed task", frozen.status(""), taskapi.Status_RUNNING)
 	frozen.finish()
+}
+
+// checkStuck asks about a task whose shim does not answer: gantryd tells what it knows at once, containerd waits for its
+// state timeout, gives up, and leaves the task out of lists.
+func (b *box) checkStuck(tasks int) {
+	t := b.e.t
+	t.Helper()
+	start := time.Now()
+	process, err := b.get("")
+	patience := 6 * time.Second
+	if run.daemon == "gantryd" {
+		ok(t, err)
+		equal(t, "status", process.Status, taskapi.Status_RUNNING)
+		patience = time.Second
+	} else {
+		wantCode(t, err, codes.DeadlineExceeded)
+		tasks--
+	}
+	if took := time.Since(start); took > scaled(patience) {
+		t.Errorf("Get took %v", took)
+	}
+	start = time.Now()
+	list, err := b.e.tasks().List(b.e.ctx, &tasksapi.ListTasksRequest{})
+	ok(t, err)
+	equal(t, "tasks", len(list.Tasks), tasks)
+	if took := time.Since(start); took > scaled(patience) {
+		t.Errorf("List took %v", took)
+	}
 }
 
 func TestS059_RestartWithFrozenShim(t *testing.T) {
