@@ -75,6 +75,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  // Whether another process does the work, which may not answer.
+  virtual bool remote() const { return false; }
+
   // Its size, or nothing if there is no such blob.
   virtual absl::StatusOr<std::optional<int64_t>> Size(const Context& ctx, const Digest& digest) = 0;
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const Context& ctx,

@@ -32,6 +32,9 @@ class ContentBackend final : public gc::Backend {
  public:
   explicit ContentBackend(ContentStore& store) : store_(store) {}
   absl::Status CleanUp(const Context& ctx) override { return store_.CleanUp(ctx); }
+  absl::Duration patience() const override {
+    return store_.remote() ? gc::kRemotePatience : absl::InfiniteDuration();
+  }
 
  private:
   ContentStore& store_;

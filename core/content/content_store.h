@@ -62,6 +62,8 @@ class ContentStore {
   absl::StatusOr<std::unique_ptr<IngestWriter>> OpenWriter(const Context& ctx,
                                                            const WriteOptions& options);
 
+  bool remote() const { return backend_.remote(); }
+
   // Removes blobs and ingests that no record owns; see gc::Backend.
   absl::Status CleanUp(const Context& ctx);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <span>
-#include <thread>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/time/clock.h"
@@ -21,17 +20,12 @@ constexpr size_t kSweepBatch = 500;
 
 Collector::Collector(metadata::Metadata& metadata, std::vector<Resource*> resources,
                      std::map<std::string, Backend*> backends)
-    : metadata_(metadata), resources_(std::move(resources)), backends_(std::move(backends)) {
-  // A daemon that was killed may have left bytes behind anywhere.
-  for (const auto& [name, backend] : backends_) dirty_.insert(name);
-}
+    : metadata_(metadata), resources_(std::move(resources)), cleaners_(std::move(backends)) {}
 
 void Collector::NoteMutation(const metadata::Mutation& mutation) {
-  if (!mutation.dirty_content && mutation.dirty_snapshotters.empty()) return;
-  base::MutexLock lock(mutex_);
-  if (mutation.dirty_content) dirty_.emplace(metadata::kContentResource);
+  if (mutation.dirty_content) cleaners_.MarkDirty(metadata::kContentResource);
   for (const std::string& name : mutation.dirty_snapshotters)
-    dirty_.insert(metadata::SnapshotResource(name));
+    cleaners_.MarkDirty(metadata::SnapshotResource(name));
 }
 
 absl::StatusOr<Collector::Result> Collector::Collect(const Context& ctx) {
@@ -51,7 +45,7 @@ absl::StatusOr<Collector::Result> Collector::Collect(const Context& ctx) {
   result.removed = removed.size();
   result.next_expiry = marker.next_expiry();
   Announce(removed);
-  CleanUp(ctx);
+  result.cleaned = cleaners_.Run(ctx);
   return result;
 }
 
@@ -105,26 +99,6 @@ void Collector::Announce(const std::vector<Node>& removed) {
     std::ranges::copy_if(removed, std::back_inserter(own),
                          [&](const Node& node) { return node.type == resource->type(); });
     if (!own.empty()) resource->Swept(own);
-  }
-}
-
-void Collector::CleanUp(const Context& ctx) {
-  std::set<std::string> dirty;
-  {
-    base::MutexLock lock(mutex_);
-    dirty.swap(dirty_);
-  }
-  std::vector<std::jthread> running;
-  for (const std::string& name : dirty) {
-    const auto backend = backends_.find(name);
-    if (backend == backends_.end()) continue;
-    running.emplace_back([this, &ctx, &name, backend = backend->second] {
-      const absl::Status status = backend->CleanUp(ctx);
-      if (status.ok()) return;
-      log::Warn("clean-up after collection failed", {{"store", name}, {"error", status}});
-      base::MutexLock lock(mutex_);
-      dirty_.insert(name);  // Tried again by the next run.
-    });
   }
 }
 

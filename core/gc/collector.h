@@ -3,14 +3,13 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "core/base/context.h"
-#include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/gc/cleaners.h"
 #include "core/gc/resource.h"
 #include "core/metadata/metadata.h"
 
@@ -34,10 +33,11 @@ class Collector {
     absl::Duration lock_time;  // what the sweep took of the writer thread
     size_t removed = 0;
     absl::Time next_expiry = absl::InfiniteFuture();
+    bool cleaned = true;  // false: a backend failed or is still busy and must be gone to again
   };
 
-  // One run: mark, sweep, then clean up behind the dirty stores. An error in mark or sweep changes
-  // nothing.
+  // One run: mark, sweep, then clean up behind the dirty stores (see Cleaners). An error in mark or
+  // sweep changes nothing.
   absl::StatusOr<Result> Collect(const Context& ctx);
 
   // Remembers which backends may hold bytes without owner. Called for each committed write.
@@ -50,13 +50,10 @@ class Collector {
                                           absl::Duration* lock_time);
   absl::Status SweepOne(metadata::WriteTxn& txn, const Node& node);
   void Announce(const std::vector<Node>& removed);
-  void CleanUp(const Context& ctx);
 
   metadata::Metadata& metadata_;
   const std::vector<Resource*> resources_;
-  const std::map<std::string, Backend*> backends_;
-  base::Mutex mutex_;
-  std::set<std::string> dirty_ ABSL_GUARDED_BY(mutex_);
+  Cleaners cleaners_;
 };
 
 }  // namespace gantry::gc

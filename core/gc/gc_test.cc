@@ -228,6 +228,61 @@ TEST_F(CollectorTest, BackendsRunAtFirstThenOnlyWhenDirtyAndAgainAfterAFailure) 
   EXPECT_EQ(good.runs, 2);
 }
 
+// Hangs until told to go on, or to stop.
+class HangingBackend final : public Backend {
+ public:
+  absl::Status CleanUp(const Context& ctx) override {
+    base::MutexLock lock(mutex_);
+    ++runs_;
+    changed_.NotifyAll();
+    while (hangs_ && ctx.Check().ok())
+      changed_.WaitUntil(mutex_, absl::Now() + absl::Milliseconds(5));
+    return ctx.Check();
+  }
+  absl::Duration patience() const override { return absl::Milliseconds(20); }
+  void GoOn() {
+    base::MutexLock lock(mutex_);
+    hangs_ = false;
+  }
+  int runs() {
+    base::MutexLock lock(mutex_);
+    return runs_;
+  }
+
+ private:
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  bool hangs_ ABSL_GUARDED_BY(mutex_) = true;
+  int runs_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+TEST_F(CollectorTest, ABackendThatHangsHoldsUpNobodyAndIsNotForgotten) {
+  HangingBackend hanging;
+  FakeBackend good(absl::OkStatus());
+  Collector collector(*metadata_, {&content_}, {{"content", &good}, {"snapshots/x", &hanging}});
+  auto first = collector.Collect({});
+  ASSERT_THAT(first, IsOk());
+  EXPECT_FALSE(first->cleaned);
+  EXPECT_EQ(good.runs, 1);
+  // While it is busy, it is not run a second time, but what becomes dirty stays so.
+  collector.NoteMutation({.dirty = true, .dirty_snapshotters = {"x"}});
+  const absl::Time start = absl::Now();
+  EXPECT_FALSE(collector.Collect({})->cleaned);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_EQ(hanging.runs(), 1);
+  hanging.GoOn();
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (hanging.runs() < 2 && absl::Now() < deadline) ASSERT_THAT(collector.Collect({}), IsOk());
+  EXPECT_EQ(hanging.runs(), 2);
+  EXPECT_TRUE(collector.Collect({})->cleaned);
+}
+
+TEST_F(CollectorTest, TheEndOfACollectorStopsABackendThatHangs) {
+  HangingBackend hanging;
+  Collector collector(*metadata_, {&content_}, {{"content", &hanging}});
+  EXPECT_FALSE(collector.Collect({})->cleaned);
+}
+
 TEST_F(CollectorTest, TheNextExpiryIsTheEarliestOfTheRoots) {
   const absl::Time soon = clock_.Now() + absl::Minutes(1);
   leases_.Put(
@@ -286,6 +341,19 @@ class SchedulerTest : public ::testing::Test {
   int runs_ ABSL_GUARDED_BY(mutex_) = 0;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
 };
+
+TEST_F(SchedulerTest, WhatABackendDidNotFinishIsTriedAgain) {
+  Scheduler scheduler(
+      {.startup_delay = absl::Milliseconds(1), .retry_delay = absl::Milliseconds(10)},
+      [this](const Context&) -> absl::StatusOr<Collector::Result> {
+        base::MutexLock lock(mutex_);
+        ++runs_;
+        changed_.NotifyAll();
+        return Collector::Result{.cleaned = runs_ >= 3};
+      });
+  EXPECT_TRUE(WaitForRuns(3));
+  EXPECT_FALSE(WaitForRuns(4, absl::Milliseconds(100)));
+}
 
 TEST_F(SchedulerTest, RunsOnceAfterStartUnlessToldNotTo) {
   {

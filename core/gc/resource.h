@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/time/time.h"
 #include "core/base/context.h"
 #include "core/base/labels.h"
 #include "core/base/status.h"
@@ -55,6 +56,9 @@ class Resource {
   virtual void Swept(const std::vector<Node>&) {}
 };
 
+// What backends in another process get: enough for some calls, not for many that hang.
+inline constexpr absl::Duration kRemotePatience = absl::Seconds(15);
+
 // Bytes behind records: removes what no record owns any more. Runs outside any transaction.
 class Backend {
  public:
@@ -62,6 +66,9 @@ class Backend {
   // Failures of single items are logged, not returned, and do not stop the rest. Blocks at most
   // until the context's deadline.
   virtual absl::Status CleanUp(const Context& ctx) = 0;
+  // How long who asked for a collection waits for this clean-up, which goes on without them. For
+  // backends in another process, which may not answer.
+  virtual absl::Duration patience() const { return absl::InfiniteDuration(); }
 };
 
 }  // namespace gantry::gc

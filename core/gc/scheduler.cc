@@ -148,6 +148,7 @@ void Scheduler::Account(const absl::StatusOr<Collector::Result>& result, absl::T
   ++stats_.succeeded;
   stats_.lock_time += result->lock_time;
   next_expiry_ = result->next_expiry;
+  if (!result->cleaned) next_expiry_ = std::min(next_expiry_, now + config_.retry_delay);
   const absl::Duration mean =
       std::max(kShortestRun, stats_.lock_time / static_cast<int64_t>(stats_.succeeded));
   const double threshold = std::clamp(config_.pause_threshold, 0.0, 0.5);

@@ -26,6 +26,8 @@ struct SchedulerConfig {
   int mutation_threshold = 100;  // writes that justify a periodic run; 0: never
   absl::Duration schedule_delay = absl::ZeroDuration();
   absl::Duration startup_delay = absl::Milliseconds(100);  // zero or less: no run at start
+  // Ours alone: when a backend is gone to again that failed or did not answer.
+  absl::Duration retry_delay = absl::Minutes(1);
 };
 
 struct SchedulerStats {

@@ -38,6 +38,9 @@ class SnapshotBackend final : public gc::Backend {
  public:
   explicit SnapshotBackend(Snapshotter& snapshotter) : snapshotter_(snapshotter) {}
   absl::Status CleanUp(const Context& ctx) override;
+  absl::Duration patience() const override {
+    return snapshotter_.remote() ? gc::kRemotePatience : absl::InfiniteDuration();
+  }
 
  private:
   Snapshotter& snapshotter_;

@@ -89,6 +89,8 @@ class Snapshotter {
 
   // The plugin's id, by which clients and lease resources name it.
   virtual const std::string& name() const = 0;
+  // Whether another process does the work, which may not answer.
+  virtual bool remote() const { return false; }
 
   virtual void Stat(const Context& ctx, std::string key, Done<Info> done) = 0;
   // Paths: labels, labels.<key>; none replaces all labels.

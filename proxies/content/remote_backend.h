@@ -41,6 +41,7 @@ class RemoteBackend final : public content::Backend {
       : RemoteBackend(std::move(name), address, Options()) {}
   ~RemoteBackend() override { closing_.request_stop(); }
 
+  bool remote() const override { return true; }
   absl::StatusOr<std::optional<int64_t>> Size(const Context& ctx, const Digest& digest) override;
   absl::StatusOr<std::unique_ptr<content::BlobReader>> Open(const Context& ctx,
                                                             const Digest& digest) override;

@@ -206,7 +206,7 @@ void ProxyClient::GetUsage(const Context& ctx, const std::string& key,
 
 void ProxyClient::Cleanup(const Context& ctx, DoneStatus done) {
   Start<Empty>(
-      ctx, budgets_.create, pb::CleanupRequest(),
+      ctx, budgets_.cleanup, pb::CleanupRequest(),
       [](auto& stub, auto... call) { stub.Cleanup(std::move(call)...); },
       StatusOnly<Empty>(std::move(done)));
 }

@@ -22,7 +22,8 @@ struct Budgets {
   absl::Duration create = absl::Minutes(5);  // a snapshotter may fetch what it mounts
   absl::Duration commit = absl::Minutes(10);
   absl::Duration remove = absl::Seconds(10);  // asked again by the next collection
-  absl::Duration ask = absl::Seconds(30);     // all calls that change no snapshot's life
+  absl::Duration cleanup = absl::Minutes(1);
+  absl::Duration ask = absl::Seconds(30);  // all calls that change no snapshot's life
 };
 
 // The snapshots service of another process, with that process's keys.

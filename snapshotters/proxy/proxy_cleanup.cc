@@ -126,19 +126,25 @@ void ProxySnapshotter::FinishSweep(std::shared_ptr<Sweep> sweep) {
     sweep->first_error.Update(
         FailedPrecondition("snapshot {} cannot be removed yet", sweep->again.front()));
   }
+  // Of a process that does not answer, nothing more is asked.
+  if (sweep->unanswered >= kMaxUnanswered) return EndSweep(std::move(sweep));
   client_.Cleanup(sweep->ctx(), [this, sweep](absl::Status cleaned) {
     Post([this, sweep, cleaned] {
       if (!absl::IsUnimplemented(cleaned)) sweep->first_error.Update(cleaned);
-      std::vector<Ptr<DoneStatus>> next;
-      {
-        base::MutexLock lock(mutex_);
-        next = std::exchange(sweep_callers_, {});
-        sweeping_ = !next.empty();
-      }
-      for (const Ptr<DoneStatus>& caller : sweep->callers) caller->End(sweep->first_error);
-      if (!next.empty()) StartSweep(std::move(next));
+      EndSweep(sweep);
     });
   });
+}
+
+void ProxySnapshotter::EndSweep(std::shared_ptr<Sweep> sweep) {
+  std::vector<Ptr<DoneStatus>> next;
+  {
+    base::MutexLock lock(mutex_);
+    next = std::exchange(sweep_callers_, {});
+    sweeping_ = !next.empty();
+  }
+  for (const Ptr<DoneStatus>& caller : sweep->callers) caller->End(sweep->first_error);
+  if (!next.empty()) StartSweep(std::move(next));
 }
 
 }  // namespace gantry::proxy

@@ -48,6 +48,7 @@ class ProxySnapshotter final : public snapshots::Snapshotter {
   ~ProxySnapshotter() override;
 
   const std::string& name() const override { return records_.snapshotter(); }
+  bool remote() const override { return true; }
   void Stat(const Context& ctx, std::string key, snapshots::Done<snapshots::Info> done) override;
   void Update(const Context& ctx, snapshots::Info info, metadata::FieldMask mask,
               snapshots::Done<snapshots::Info> done) override;
@@ -113,6 +114,7 @@ class ProxySnapshotter final : public snapshots::Snapshotter {
   void FinishOne(std::shared_ptr<Sweep> sweep, const std::string& backend_key,
                  const absl::Status& removed);
   void FinishSweep(std::shared_ptr<Sweep> sweep);
+  void EndSweep(std::shared_ptr<Sweep> sweep);
 
   events::Publisher& publisher_;
   const Options options_;
