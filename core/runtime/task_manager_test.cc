@@ -252,6 +252,7 @@ TEST_F(TaskManagerTest, ATaskRestoredFromAPathRunsAtOnce) {
     return absl::OkStatus();
   };
   ASSERT_THAT(Create("c1", options), IsOkAndHolds(testing::FakeShim::kInitPid));
+  EXPECT_TRUE(Eventually([&] { return shim_.CountCalls("Wait") == 1; }));
   EXPECT_THAT(shim_.Calls(), ElementsAre("Create", "Start", "Wait"));
   EXPECT_EQ(Get("c1")->status, Status::kRunning);
   ASSERT_THAT(Delete("c1"), IsOk());
