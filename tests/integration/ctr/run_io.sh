@@ -7,14 +7,19 @@ in_terminal() { # ARG...: ctr in a terminal where nobody types
   script -qefc "$(printf '%q ' "$ctr_binary" -a $socket -n "$ns" "$@")" /dev/null <>$work/silence | tr -d '\r'
 }
 
+# ctr forgets an end of its input that comes before the process is there.
+held_open() { # CONDITION...: hands its input on, with an end when the condition holds
+  cat
+  within 30 "$@"
+  sleep 0.1
+}
 
 test_run_streams() {
   ctr run --rm $image io-streams sh -c 'echo out; echo err >&2' >$work/stdout 2>$work/stderr
   prints out cat $work/stdout
   prints err cat $work/stderr
-  # ctr forgets an end of its input that comes before the task is there
-  same 'from outside' "$({ echo 'from outside'; sleep 0.5; } | ctr run --rm $image io-stdin cat)"
-  same 5242880 "$({ head -c 5242880 /dev/zero; sleep 0.5; } | ctr run --rm $image io-much cat | wc -c)"
+  same 'from outside' "$(echo 'from outside' | held_open task_is io-stdin RUNNING | ctr run --rm $image io-stdin cat)"
+  same 5242880 "$(head -c 5242880 /dev/zero | held_open task_is io-much RUNNING | ctr run --rm $image io-much cat | wc -c)"
 }
 
 # ctr does not wait for the rest of a terminal's output, hence the sleeping.

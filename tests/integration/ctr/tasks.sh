@@ -31,7 +31,8 @@ test_tasks_exec() {
   sleeper task-exec
   prints hello in_task task-exec echo hello
   exits 9 in_task task-exec sh -c 'exit 9'
-  same 'from outside' "$({ echo 'from outside'; sleep 0.3; } | in_task task-exec cat)"
+  cat_runs() { ctr tasks exec --exec-id "look$EPOCHREALTIME" task-exec pidof cat; }
+  same 'from outside' "$(echo 'from outside' | held_open cat_runs | in_task task-exec cat)"
   prints 1000:1000 ctr tasks exec --user 1000:1000 --exec-id u task-exec sh -c 'echo $(id -u):$(id -g)'
   prints user ctr tasks exec --user user --exec-id u task-exec id -un
   prints /etc ctr tasks exec --cwd /etc --exec-id w task-exec pwd
