@@ -22,28 +22,6 @@ struct ChainConfig {
   bool sync_fs = false;
 };
 
-// Activations of the mount manager. The layer's blob holds them: no collection takes them away
-// while it is read, and none keeps them for ever.
-class ManagedMounts final : public MountActivator {
- public:
-  explicit ManagedMounts(mount::MountManager& manager) : manager_(manager) {}
-
-  absl::StatusOr<mount::Mounts> Activate(const Context& ctx, const std::string& name,
-                                         const mount::Mounts& mounts,
-                                         const Descriptor& layer) override {
-    const mount::ActivateOptions options = {
-        .labels = {{"containerd.io/gc.bref.content", layer.digest}}};
-    ASSIGN_OR_RETURN(mount::ActivationInfo info, manager_.Activate(ctx, name, mounts, options));
-    return std::move(info.system);
-  }
-  absl::Status Deactivate(const Context& ctx, const std::string& name) override {
-    return manager_.Deactivate(ctx, name);
-  }
-
- private:
-  mount::MountManager& manager_;
-};
-
 // The differ with what it borrows.
 struct Held {
   explicit Held(mount::TempMounts mounts) : temp_mounts(std::move(mounts)) {}
@@ -64,7 +42,9 @@ absl::StatusOr<std::shared_ptr<Differ>> OpenWalking(plugin::InitContext& init,
   held->differ = std::make_unique<WalkingDiffer>(
       *content, held->temp_mounts,
       WalkingDiffer::Options{.processors = processors,
-                             .activator = std::make_shared<ManagedMounts>(*manager)});
+                             .activate = [manager](const Context& ctx, mount::Mounts mounts) {
+                               return manager->ActivateScoped(ctx, std::move(mounts));
+                             }});
   init.meta().has_platform = true;
   return std::shared_ptr<Differ>(held, held->differ.get());
 }

@@ -3,60 +3,16 @@
 #include <string>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "core/archive/apply.h"
 #include "core/base/status.h"
 #include "core/compression/layer_media_type.h"
 #include "core/diff/apply_target.h"
 #include "core/diff/walking_differ.h"
-#include "core/kernel/file.h"
 #include "core/kernel/user_namespace.h"
 #include "core/log/log.h"
 
 namespace gantry::diff {
 namespace {
-
-// Mounts that were activated, until they are no longer needed.
-class Activation {
- public:
-  static absl::StatusOr<Activation> Make(const Context& ctx, MountActivator* activator,
-                                         const mount::Mounts& mounts, const Descriptor& layer) {
-    Activation activation(mounts);
-    // A single mount never needs the manager, and must be seen as it is to be unpacked directly.
-    if (activator == nullptr || mounts.size() < 2) return activation;
-    std::string name = "fs-diffapply-" + kernel::RandomHex(12);
-    auto activated = activator->Activate(ctx, name, mounts, layer);
-    if (absl::IsUnimplemented(activated.status())) return activation;
-    if (!activated.ok()) return Annotate(activated.status(), "activate mounts");
-    activation.mounts_ = *std::move(activated);
-    activation.activator_ = activator;
-    activation.ctx_ = ctx.Detached();
-    activation.name_ = std::move(name);
-    return activation;
-  }
-  Activation(Activation&& other) noexcept
-      : mounts_(std::move(other.mounts_)),
-        activator_(std::exchange(other.activator_, nullptr)),
-        ctx_(std::move(other.ctx_)),
-        name_(std::move(other.name_)) {}
-  Activation& operator=(Activation&&) = delete;
-  ~Activation() {
-    if (activator_ == nullptr) return;
-    if (const absl::Status status = activator_->Deactivate(ctx_, name_); !status.ok()) {
-      log::Warn("mounts of an unpacked layer stay active", {{"name", name_}, {"error", status}});
-    }
-  }
-
-  const mount::Mounts& mounts() const { return mounts_; }
-
- private:
-  explicit Activation(mount::Mounts mounts) : mounts_(std::move(mounts)) {}
-
-  mount::Mounts mounts_;
-  MountActivator* activator_ = nullptr;
-  Context ctx_;
-  std::string name_;
-};
 
 void LogWarnings(const Context& ctx, const Descriptor& layer, const archive::Warnings& warnings) {
   for (const auto& [kind, warning] : warnings) {
@@ -77,11 +33,18 @@ WalkingDiffer::WalkingDiffer(content::ContentStore& content, const mount::TempMo
       options_(std::move(options)),
       in_user_namespace_(kernel::InUserNamespace()) {}
 
+absl::StatusOr<mount::ScopedActivation> WalkingDiffer::Activate(const Context& ctx,
+                                                                const mount::Mounts& mounts) {
+  if (options_.activate == nullptr) return mount::ScopedActivation(mounts);
+  auto activation = options_.activate(ctx, mounts);
+  if (!activation.ok()) return Annotate(activation.status(), "activate mounts");
+  return activation;
+}
+
 absl::StatusOr<Descriptor> WalkingDiffer::Apply(const Context& ctx, const Descriptor& layer,
                                                 const mount::Mounts& mounts,
                                                 const ApplyOptions& options) {
-  ASSIGN_OR_RETURN(const Activation activation,
-                   Activation::Make(ctx, options_.activator.get(), mounts, layer));
+  ASSIGN_OR_RETURN(const mount::ScopedActivation activation, Activate(ctx, mounts));
   ASSIGN_OR_RETURN(const LayerPipeline::Result result,
                    Unpack(ctx, layer, activation.mounts(), options));
   return Descriptor{.media_type = std::string(compression::kOciLayer),

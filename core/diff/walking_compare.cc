@@ -157,12 +157,15 @@ absl::StatusOr<Descriptor> WalkingDiffer::Compare(const Context& ctx, const moun
   const std::string media_type =
       options.media_type.empty() ? std::string(compression::kOciLayerGzip) : options.media_type;
   ASSIGN_OR_RETURN(const compression::Algorithm algorithm, AlgorithmFor(media_type));
+  ASSIGN_OR_RETURN(const mount::ScopedActivation on_left, Activate(ctx, left));
+  ASSIGN_OR_RETURN(const mount::ScopedActivation on_right, Activate(ctx, right));
   const std::string ref = options.ref.empty() ? UniqueRef() : options.ref;
   ASSIGN_OR_RETURN(std::unique_ptr<content::IngestWriter> writer,
                    content_.OpenWriter(ctx, {.ref = ref}));
   const auto write = [&]() -> absl::StatusOr<content::Info> {
     if (!options.ref.empty()) RETURN_IF_ERROR(writer->Truncate());
-    Comparison comparison(ctx, temp_mounts_, left, right, WalkOptions(options));
+    Comparison comparison(ctx, temp_mounts_, on_left.mounts(), on_right.mounts(),
+                          WalkOptions(options));
     ASSIGN_OR_RETURN(const DiffSink::Result result, comparison.Run(algorithm, *writer));
     Labels labels = options.labels;
     if (algorithm != compression::Algorithm::kNone) {

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 
 #include "core/content/content_store.h"
 #include "core/diff/differ.h"
 #include "core/diff/layer_pipeline.h"
 #include "core/diff/layer_source.h"
+#include "core/mount/manager/scoped_activation.h"
 #include "core/mount/mount.h"
 #include "core/mount/temp_mounts.h"
 
 namespace gantry::diff {
-
-// Turns mounts that the kernel cannot make as they stand into ones that it can, while something
-// uses them: the mount manager's part in a diff.
-//
-// Threads: any.
-class MountActivator {
- public:
-  virtual ~MountActivator() = default;
-  // Unimplemented when the mounts are to be used as they are. What it makes is kept at least as
-  // long as `layer`, which is unpacked into it.
-  virtual absl::StatusOr<mount::Mounts> Activate(const Context& ctx, const std::string& name,
-                                                 const mount::Mounts& mounts,
-                                                 const Descriptor& layer) = 0;
-  virtual absl::Status Deactivate(const Context& ctx, const std::string& name) = 0;
-};
 
 // The differ for everything that can be mounted: unpacks tar archives into directories and walks
 // through directories to compare them.
@@ -39,7 +25,10 @@ class WalkingDiffer final : public Differ {
   struct Options {
     StreamProcessors processors = {};
     LayerLimits limits = {};
-    std::shared_ptr<MountActivator> activator = {};  // null: mounts are used as they are
+    // Makes what mount(2) cannot, for as long as its result lives. Empty: mounts are used as they
+    // are.
+    std::function<absl::StatusOr<mount::ScopedActivation>(const Context&, mount::Mounts)> activate =
+        {};
   };
 
   // The references outlive the differ.
@@ -54,6 +43,7 @@ class WalkingDiffer final : public Differ {
                                      const CompareOptions& options) override;
 
  private:
+  absl::StatusOr<mount::ScopedActivation> Activate(const Context& ctx, const mount::Mounts& mounts);
   absl::StatusOr<LayerPipeline::Result> Unpack(const Context& ctx, const Descriptor& layer,
                                                const mount::Mounts& mounts,
                                                const ApplyOptions& options);
