@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "core/content/content_record.h"
 #include "core/content/ingest_writer.h"
 #include "core/db/key.h"
@@ -17,6 +18,7 @@ namespace {
 using metadata::TableId;
 
 constexpr absl::Duration kUnleasedIngestLife = absl::Hours(24);
+constexpr absl::Duration kAbortPatience = absl::Milliseconds(250);
 
 // The counter that upstream puts between namespace and ref belongs to the fresh record, so it is
 // always 1.
@@ -152,7 +154,9 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(const Conte
 }
 
 absl::Status ContentStore::Abort(const Context& ctx, std::string_view ref) {
-  ASSIGN_OR_RETURN(const RefLocks::Held lock, locks_.TryLock(BackendRef(ctx.ns, ref)));
+  // A client that has just closed its writer does not wait until that is noticed here.
+  ASSIGN_OR_RETURN(const RefLocks::Held lock,
+                   locks_.Lock(BackendRef(ctx.ns, ref), absl::Now() + kAbortPatience));
   RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     ASSIGN_OR_RETURN(const bool known, DeleteIngest(txn, ctx.ns, ref));
     if (!known) return NotFound("ingest {:?}", ref);

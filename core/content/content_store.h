@@ -54,7 +54,7 @@ class ContentStore {
 
   absl::StatusOr<IngestStatus> Status(const Context& ctx, std::string_view ref) const;
   absl::StatusOr<std::vector<IngestStatus>> ListStatuses(const Context& ctx) const;
-  // Unavailable while the ingest is being written.
+  // Unavailable while the ingest is being written; it is given a moment to end.
   absl::Status Abort(const Context& ctx, std::string_view ref);
 
   // Starts or resumes an ingest and locks its ref until the writer goes. AlreadyExists, with the

@@ -2,11 +2,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/base/testing/fake_clock.h"
@@ -304,6 +306,18 @@ TEST_F(ContentStoreTest, UnderTheIsolatedPolicyOnlyALabelledNamespaceShares) {
               shared ? 3 : 0)
         << value;
   }
+}
+
+TEST_F(ContentStoreTest, AbortWaitsAMomentForAWriterThatIsAboutToGo) {
+  auto writer = MustOpen(a_, {.ref = "r"});
+  std::atomic<bool> started = false;
+  std::thread aborter([&] {
+    started = true;
+    EXPECT_THAT(store_->Abort(a_, "r"), IsOk());
+  });
+  while (!started) std::this_thread::yield();
+  writer.reset();
+  aborter.join();
 }
 
 TEST_F(ContentStoreTest, CleanUpRemovesWhatNoRecordOwns) {

@@ -37,8 +37,12 @@ class RefLocks {
   };
 
   // Unavailable, with the age of the lock, when somebody else holds it.
-  absl::StatusOr<Held> TryLock(const std::string& ref) {
+  absl::StatusOr<Held> TryLock(const std::string& ref) { return Lock(ref, absl::InfinitePast()); }
+
+  // As TryLock, but waits until `deadline` for the other to go.
+  absl::StatusOr<Held> Lock(const std::string& ref, absl::Time deadline) {
     base::MutexLock lock(mutex_);
+    while (since_.contains(ref) && absl::Now() < deadline) released_.WaitUntil(mutex_, deadline);
     const auto [held, fresh] = since_.try_emplace(ref, absl::Now());
     if (fresh) return Held(this, ref);
     return Unavailable("ref {} locked for {} (since {})", ref,
@@ -50,9 +54,11 @@ class RefLocks {
   void Release(const std::string& ref) {
     base::MutexLock lock(mutex_);
     since_.erase(ref);
+    released_.NotifyAll();
   }
 
   base::Mutex mutex_;
+  base::CondVar released_;
   std::map<std::string, absl::Time> since_ ABSL_GUARDED_BY(mutex_);
 };
 
