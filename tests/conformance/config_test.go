@@ -336,3 +336,32 @@ func TestL189_FailingPlugins(t *testing.T) {
 		t.Errorf("the log does not name the plugin:\n%s", log)
 	}
 }
+
+// TestConfigurationIsDocumented holds docs/configuration.md to every section and key that the daemon prints.
+func TestConfigurationIsDocumented(t *testing.T) {
+	gantryOnly(t, "documented elsewhere")
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/configuration.md")
+	ok(t, err)
+	d := &daemon{dir: t.TempDir()}
+	out, err := d.command("config", "default").Output()
+	ok(t, err)
+	section := ""
+	for _, line := range strings.Split(string(out), "\n") {
+		line = strings.TrimSpace(line)
+		name, _, isKey := strings.Cut(line, " = ")
+		switch {
+		case strings.HasPrefix(line, "["):
+			section = strings.Trim(line, "[]")
+			name, isKey = strings.Trim(strings.TrimPrefix(section, "plugins."), "'"), strings.HasPrefix(section, "plugins.")
+		case strings.HasPrefix(section, "stream_processors."):
+			continue
+		case section == "cgroup" || section == "debug":
+			name = "[" + section + "] " + name
+		}
+		name = strings.TrimPrefix(strings.Trim(name, "'"), "io.containerd.timeout.")
+		if isKey && !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("%s (section %q) is not on the page", name, section)
+		}
+	}
+}
