@@ -15,7 +15,8 @@ namespace {
 
 // Runs in a child that shares our memory but for its own namespaces: the namespace of this process
 // stays as it is, and no thread has to be given up for it.
-[[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]] int
+__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),
+               no_sanitize("undefined"))) int
 MakeAndMount(void* path) {
   if (::syscall(SYS_unshare, CLONE_NEWNET) != 0) return errno;
   if (::syscall(SYS_mount, "/proc/self/ns/net", path, nullptr, MS_BIND, nullptr) != 0) return errno;

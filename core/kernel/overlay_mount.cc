@@ -126,7 +126,8 @@ struct RelativeMount {
   const char* data;
 };
 
-[[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]] int
+__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"),
+               no_sanitize("undefined"))) int
 ChdirAndMount(void* argument) {
   const auto* mount = static_cast<const RelativeMount*>(argument);
   if (::syscall(SYS_chdir, mount->directory) != 0) return errno;

@@ -21,7 +21,7 @@
 // The child of a vfork runs on memory that sanitizers keep books about, and does not come back to
 // balance them.
 #define GANTRY_VFORK_CHILD \
-  [[gnu::noinline, gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::no_sanitize_undefined]]
+  __attribute__((noinline, no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 
 // glibc's clone(2) under the name that thread sanitizer does not intercept: it takes the child for
 // a fork with memory of its own, and from then on refuses new threads.

@@ -42,10 +42,10 @@ std::string EncodeRequest(const Request& request) {
   writer.PutString(2, request.method);
   writer.PutString(3, request.payload);
   writer.PutInt(4, request.timeout_nano);
-  for (const auto& [key, value] : request.metadata) {
-    writer.AddMessage(5, [&](ProtoWriter& pair) {
-      pair.PutString(1, key);
-      pair.PutString(2, value);
+  for (const auto& entry : request.metadata) {
+    writer.AddMessage(5, [&entry](ProtoWriter& pair) {
+      pair.PutString(1, entry.first);
+      pair.PutString(2, entry.second);
     });
   }
   return out;
