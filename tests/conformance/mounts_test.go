@@ -370,3 +370,19 @@ func TestManagedRootfs(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 	equal(t, "bundle", exists(bad.bundle()), false)
 }
+
+// TestManagedApply unpacks a layer into mounts that the kernel cannot make alone.
+func TestManagedApply(t *testing.T) {
+	e := newEnv(t).held()
+	dir := t.TempDir()
+	mounts := append(bindOf(dir), &types.Mount{Type: "format/bind", Source: "{{ mount 0 }}", Options: []string{"rbind", "rw"}})
+	plain := tarOf(t, file("a", "x"))
+	applied, err := e.apply(mounts, plain, "gzip")
+	ok(t, err)
+	equal(t, "diff id", applied.Digest, digestOf(string(plain)))
+	equal(t, "unpacked", exists(filepath.Join(dir, "a")), true)
+	if left := e.listActivations(); len(left) != 0 {
+		t.Errorf("activations left: %v", left)
+	}
+	equal(t, "mounts", len(mountsBelow(filepath.Join(e.root, "tmpmounts"))), 0)
+}
