@@ -26,10 +26,11 @@ void CleanUp(const std::filesystem::path& directory) {
     return;
   }
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (::rmdir(entry.path().c_str()) != 0) {
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (::rmdir(entry->path().c_str()) != 0) {
       log::Warn("directory of a temporary mount stays",
-                {{"path", entry.path().string()}, {"error", FromErrno(errno, "rmdir")}});
+                {{"path", entry->path().string()}, {"error", FromErrno(errno, "rmdir")}});
     }
   }
 }

@@ -37,8 +37,10 @@ std::optional<uint64_t> ParseId(std::string_view name) {
 absl::StatusOr<std::vector<fs::path>> MountPointsIn(const fs::path& directory) {
   std::map<uint64_t, fs::path> points;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    std::string name = entry.path().filename().string();
+  // A plain loop over the directory would throw.
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::string name = entry->path().filename().string();
     if (name.ends_with(kTypeSuffix)) name.resize(name.size() - kTypeSuffix.size());
     if (const auto number = ParseId(name)) points[*number] = directory / name;
   }
@@ -124,8 +126,9 @@ bool Targets::Exists(uint64_t id) const { return ::access(PathOf(id).c_str(), F_
 absl::StatusOr<std::vector<uint64_t>> Targets::Ids() const {
   std::vector<uint64_t> ids;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory_, error)) {
-    if (const auto id = ParseId(entry.path().filename().string())) ids.push_back(*id);
+  for (fs::directory_iterator entry(directory_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (const auto id = ParseId(entry->path().filename().string())) ids.push_back(*id);
   }
   if (error) return FromErrno(error.value(), "read " + directory_.string());
   return ids;
