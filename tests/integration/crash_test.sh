@@ -119,18 +119,22 @@ test_exit_of_an_exec_while_the_daemon_is_away() {
 
 test_what_was_answered_is_kept() {
   collect
-  ctr containers create $image kept true
+  local blob
+  blob=sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)
+  # The container's label keeps the blob from its first moment: without it a collection may come first.
+  ctr containers create --label containerd.io/gc.ref.content="$blob" $image kept true
   ctr leases create --id kept-lease
   ctr namespaces create "$ns-kept" colour=blue
   echo kept | ctr content ingest kept-blob
-  ctr content label "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)" containerd.io/gc.root=yes
+  ctr content label "$blob" colour=blue
   kill_daemon
   start_daemon
   prints kept ctr containers ls -q
   prints kept-lease ctr leases ls -q
   matches "$ns-kept +colour=blue" "$(ctr namespaces ls)"
-  same kept "$(ctr content get "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)")"
-  ctr content rm "sha256:$(echo kept | sha256sum | cut -d ' ' -f 1)"
+  same kept "$(ctr content get "$blob")"
+  matches "$blob.*colour=blue" "$(ctr content ls)"
+  ctr content rm "$blob"
   ctr containers rm kept
   ctr leases rm kept-lease
   ctr namespaces rm "$ns-kept"
