@@ -4,6 +4,7 @@
 // neither can look into.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -51,15 +52,17 @@ class CondVar {
     lock.release();
   }
 
-  // False once `deadline` has passed.
+  // False once `deadline` has passed, or after an hour: sums with the clock overflow in the library
+  // where a deadline is centuries off, which expiry labels may ask for.
   bool WaitUntil(Mutex& mutex, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     if (deadline == absl::InfiniteFuture()) {
       Wait(mutex);
       return true;
     }
+    const absl::Duration wait =
+        std::clamp(deadline - absl::Now(), absl::ZeroDuration(), absl::Hours(1));
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
-    const auto status =
-        condition_.wait_for(lock, absl::ToChronoNanoseconds(deadline - absl::Now()));
+    const auto status = condition_.wait_for(lock, absl::ToChronoNanoseconds(wait));
     lock.release();
     return status == std::cv_status::no_timeout;
   }

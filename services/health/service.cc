@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/health/service.h"
 
+#include <atomic>
 #include <memory>
+#include <string_view>
 
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 #include "services/rpc/service.h"
@@ -23,11 +25,17 @@ class WatchCall final : public grpc::ServerWriteReactor<pb::HealthCheckResponse>
 
  private:
   void OnWriteDone(bool ok) override {
-    if (!ok) Finish(rpc::ToGrpc(Cancelled("client went away")));
+    if (!ok) End("client went away");
   }
-  void OnCancel() override { Finish(rpc::ToGrpc(Cancelled("context canceled"))); }
+  void OnCancel() override { End("context canceled"); }
   void OnDone() override { delete this; }
 
+  // Both of the above happen where a client leaves early; gRPC dies of a second Finish.
+  void End(std::string_view why) {
+    if (!ended_.exchange(true)) Finish(rpc::ToGrpc(Cancelled("{}", why)));
+  }
+
+  std::atomic<bool> ended_ = false;
   pb::HealthCheckResponse response_;
 };
 

@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +63,12 @@ func TestL028_Health(t *testing.T) {
 		state, err := stream.Recv()
 		ok(t, err)
 		equal(t, "watched status of "+service, state.Status, want)
+	}
+	for range 200 { // watchers that leave before they are told anything
+		ctx, leave := context.WithCancel(e.ctx)
+		_, err := health.Watch(ctx, &grpc_health_v1.HealthCheckRequest{})
+		leave()
+		ok(t, err)
 	}
 	client, err := containerd.New(e.socket)
 	ok(t, err)

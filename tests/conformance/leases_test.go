@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -227,4 +228,22 @@ func TestL152_LeaseExpiresOnIdleDaemon(t *testing.T) {
 	lease := e.lease("", map[string]string{labelExpire: time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339)})
 	dgst := e.leased(lease).blob("idle", nil)
 	eventually(t, 10*time.Second, "the blob of the expired lease is gone", func() bool { return !exists(d.blobPath(dgst)) })
+}
+
+// An expiry centuries off must not overflow a wait: once a collection knows of it, writes go on.
+func TestL149_ExpiryInTheFarFuture(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, daemonOptions{name: "far-expiry"})
+	e := d.env(t)
+	e.lease("far", map[string]string{labelExpire: "9999-12-31T23:59:59Z"})
+	passing := e.lease("passing", nil)
+	_, err := e.leases().Delete(e.ctx, &leasesapi.DeleteRequest{ID: passing, Sync: true})
+	ok(t, err)
+	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
+	defer cancel()
+	for range 20 { // long enough for the collector to have nothing else to wait for
+		_, err = e.leases().Create(ctx, &leasesapi.CreateRequest{})
+		ok(t, err)
+		time.Sleep(100 * time.Millisecond)
+	}
 }
