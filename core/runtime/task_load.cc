@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/task_load.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -22,6 +23,16 @@ namespace {
 namespace fs = std::filesystem;
 namespace pb = ::containerd::task::v3;
 
+// How long to wait before the first try to reach a shim again, and at most before a later one.
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestPause = absl::Seconds(10);
+
+// Whether a failure to connect proves that nobody listens any more. All else (no descriptor left, a
+// full backlog, a full disk) is no reason to end a container that may be running.
+bool ProvesDeath(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsNotFound(status) || IsClosed(status);
+}
+
 // Takes one task up again, or cleans up what is left of it.
 class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
  public:
@@ -35,6 +46,11 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
  private:
   void FindShim() {
     creating_ = bundle_.creating();
+    // An exit that the daemon before announced stays what it was, whatever becomes of the shim.
+    if (const std::optional<RecordedExit> exit = bundle_.ReadExit()) {
+      task_->SetExit({}, {.status = exit->status, .exited_at = exit->exited_at});
+      task_->ClaimExit({});
+    }
     const absl::StatusOr<fs::path> noted = bundle_.ReadShimBinary();
     // A create that had not even chosen its shim.
     if (creating_ && !noted.ok()) return Discard();
@@ -73,11 +89,20 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
         env_.shims.Connect(bundle_, program_, {.endpoint = endpoint}, /*record=*/false, OnLost());
     if (!shim.ok()) {
       Report("cannot reach a shim", shim.status());
+      if (!ProvesDeath(shim.status())) return TryAgain(endpoint);
       return creating_ ? CleanUp() : Bury();
     }
     shim_ = *std::move(shim);
     task_->SetShim(shim_);
     CallConnect();
+  }
+
+  void TryAgain(const Endpoint& endpoint) {
+    const absl::Duration pause = pause_;
+    pause_ = std::min(pause_ * 2, kLongestPause);
+    env_.shims.loop().After(pause, [self = shared_from_this(), endpoint] {
+      self->env_.shims.steps().Run([self, endpoint] { self->Connect(endpoint); });
+    });
   }
 
   ShimManager::OnLost OnLost() {
@@ -132,13 +157,15 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   }
 
   void FollowExit() {
-    const ProcessState init = task_->Init();
-    if (bundle_.ReadExit()) task_->ClaimExit({});
     // Also of a process that has stopped: the answer leads to its announcement.
     WatchExit(env_, task_, {});
   }
 
+  // The task is not to be seen any more. Those who waited for it to load learn that in the end.
+  void Hide() { task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting); }
+
   void Discard() {
+    Hide();
     env_.shims.slow_steps().Run([self = shared_from_this()] {
       const absl::Status removed = self->bundle_.Remove(/*may_unmount=*/true);
       if (!removed.ok()) self->Report("cannot remove a bundle", removed);
@@ -152,6 +179,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   }
 
   void CleanUp() {
+    Hide();
     CleanUpWithoutShim(env_, task_, program_,
                        [self = shared_from_this()](const auto&) { self->Discard(); });
   }
@@ -177,6 +205,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   const std::shared_ptr<Task> task_;
   const Bundle bundle_;
   bool creating_ = false;
+  absl::Duration pause_ = kFirstPause;
   fs::path program_;
   std::shared_ptr<Shim> shim_;
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a new daemon makes of the tasks that the one before left.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -135,6 +137,49 @@ TEST_F(RestartTest, AShimThatDiedMeanwhileIsCleanedUpAfter) {
   EXPECT_TRUE(NextEvent<TaskDelete>("/tasks/delete").has_value());
   EXPECT_TRUE(NoBundles());
   EXPECT_THAT(Get("c1"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RestartTest, AShimThatCannotBeReachedForNowIsTriedAgain) {
+  CreateAndStart("c1");
+  StopManager();
+  const fs::path log = BundlePath("c1") / "log";
+  fs::remove(log);
+  fs::create_directories(log);  // opening it fails, as it would without a free descriptor
+  StartManager();
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::Milliseconds(300)), std::nullopt);
+  EXPECT_TRUE(fs::exists(BundlePath("c1")));
+  fs::remove(log);
+  ASSERT_EQ(::mkfifo(log.c_str(), 0600), 0);
+  EXPECT_TRUE(Eventually([&] { return Get("c1").ok(); }));
+  EXPECT_EQ(Get("c1")->status, Status::kRunning);
+}
+
+TEST_F(RestartTest, AnExitThatWasAnnouncedStaysWhatItWas) {
+  CreateAndStart("c1");
+  TaskExit event;
+  event.set_container_id("c1");
+  event.set_id("c1");
+  event.set_exit_status(3);
+  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
+  ASSERT_TRUE(NextEvent<TaskExit>("/tasks/exit").has_value());
+  StopManager();
+  shim_.Die();
+  StartManager();
+  const auto deleted = NextEvent<TaskDelete>("/tasks/delete");
+  ASSERT_TRUE(deleted.has_value());
+  EXPECT_EQ(deleted->exit_status(), 3U);
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::ZeroDuration()), std::nullopt);
+}
+
+TEST_F(RestartTest, WhoAsksForATaskThatIsBeingUndoneLearnsThatThereIsNone) {
+  StopManager();
+  const fs::path program = dir_.path() / "slow-shim";
+  std::ofstream(program) << "#!/bin/sh\nsleep 0.5\nexit 1\n";
+  fs::permissions(program, fs::perms::owner_all);
+  ASSERT_THAT(MakeBundle("late").WriteShimBinary(program), IsOk());
+  StartManager();
+  EXPECT_THAT(Kill("late", 9), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
 }
 
 TEST_F(RestartTest, AFrozenShimDelaysNeitherTheStartNorOthers) {

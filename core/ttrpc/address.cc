@@ -45,10 +45,9 @@ absl::StatusOr<kernel::UniqueFd> Connect(int family, const sockaddr* address, so
   if (!socket) return FromErrno(errno, "socket");
   if (::connect(socket.get(), address, size) == 0 || errno == EINPROGRESS) return socket;
   const int err = errno;
-  // EAGAIN: the listener's backlog is full.
-  if (err == ECONNREFUSED || err == EAGAIN) {
-    return Unavailable("connect to {}: {}", name, ::strerrordesc_np(err));
-  }
+  if (err == ECONNREFUSED) return Unavailable("connect to {}: {}", name, ::strerrordesc_np(err));
+  // The listener is there, and its backlog is full.
+  if (err == EAGAIN) return ResourceExhausted("connect to {}: {}", name, ::strerrordesc_np(err));
   return FromErrno(err, "connect to " + name);
 }
 
