@@ -6,6 +6,9 @@
 #include <cstring>
 #include <span>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+
 namespace gantry {
 namespace {
 
@@ -52,8 +55,13 @@ absl::Status FromErrno(int error, std::string_view what) {
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
   const auto message = status.message();
-  return {status.code(),
-          fmt::format("{}: {}", context, std::string_view(message.data(), message.size()))};
+  absl::Status annotated(
+      status.code(),
+      fmt::format("{}: {}", context, std::string_view(message.data(), message.size())));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    annotated.SetPayload(url, payload);
+  });
+  return annotated;
 }
 
 std::string WireMessage(const absl::Status& status) {

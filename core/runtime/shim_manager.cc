@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log/log.h"
+#include "core/ttrpc/rpc_status.h"
 
 namespace gantry::runtime {
 namespace {
@@ -123,11 +124,11 @@ std::vector<ShimManager::Line>::iterator ShimManager::LineOf(const ShimConnectio
 absl::Status ShimManager::Join(const std::shared_ptr<Shim>& shim, OnLost on_lost) {
   base::MutexLock lock(mutex_);
   const auto line = LineOf(shim->connection());
-  if (line == lines_.end()) return Unknown("shim went away: ttrpc: closed");
+  if (line == lines_.end()) return Annotate(ttrpc::ClosedError(), "shim went away");
   if (shim->connection().closed()) {
     // The news may have come before the line was known, and will not come again.
     if (line->members.empty()) lines_.erase(line);
-    return Unknown("shim went away: ttrpc: closed");
+    return Annotate(ttrpc::ClosedError(), "shim went away");
   }
   line->members.push_back({.shim = shim, .on_lost = std::move(on_lost)});
   return absl::OkStatus();

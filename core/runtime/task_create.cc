@@ -8,6 +8,7 @@
 #include "core/runtime/runtime_features.h"
 #include "core/runtime/task_end.h"
 #include "core/runtime/task_mounts.h"
+#include "core/ttrpc/rpc_status.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 #include "proto/types/introspection.pb.h"
 
@@ -200,7 +201,8 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     if (const absl::Status marked = bundle_->MarkCreated(); !marked.ok()) {
       return RollBackWith(marked);
     }
-    if (!task_->BecomeReady()) return RollBackWith(Unknown("shim went away: ttrpc: closed"));
+    if (!task_->BecomeReady())
+      return RollBackWith(Annotate(ttrpc::ClosedError(), "shim went away"));
     // A connection that broke while the task was being made was left to this operation.
     if (shim_->connection().closed()) OnShimLost(env_, task_);
     if (task_->ArmWait({})) WatchExit(env_, task_, {});

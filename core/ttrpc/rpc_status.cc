@@ -12,6 +12,8 @@ namespace {
 
 constexpr char kDetailsUrl[] = "type.googleapis.com/google.rpc.Status";
 constexpr char kClosed[] = "ttrpc: closed";
+// Never on the wire: a peer's own error may have the same text.
+constexpr char kClosedMark[] = "gantry/connection-closed";
 
 absl::StatusCode CodeFromWire(wire::RpcCode code) {
   const auto number = static_cast<int>(code);
@@ -44,12 +46,12 @@ wire::RpcStatus ToWire(const absl::Status& status) {
   return result;
 }
 
-absl::Status ClosedError() { return absl::UnknownError(kClosed); }
-
-bool IsClosed(const absl::Status& status) {
-  const auto message = status.message();
-  return status.code() == absl::StatusCode::kUnknown &&
-         std::string_view(message.data(), message.size()).ends_with(kClosed);
+absl::Status ClosedError() {
+  absl::Status closed = absl::UnknownError(kClosed);
+  closed.SetPayload(kClosedMark, absl::Cord());
+  return closed;
 }
+
+bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedMark).has_value(); }
 
 }  // namespace gantry::ttrpc

@@ -16,6 +16,7 @@ wire::RpcStatus ToWire(const absl::Status& status);
 
 // What calls over a lost connection end with. Clients look for the text's end, "ttrpc: closed".
 absl::Status ClosedError();
+// Whether it is our own connection that is lost; false of a peer's error with the same text.
 bool IsClosed(const absl::Status& status);
 
 }  // namespace gantry::ttrpc

@@ -37,10 +37,13 @@ TEST(RpcStatusTest, DetailsComeThroughUnchanged) {
   EXPECT_EQ(ToWire(FromWire(status)), status);
 }
 
-TEST(RpcStatusTest, ClosedConnectionsAreKnownByTheirText) {
+TEST(RpcStatusTest, OnlyOurOwnLostConnectionIsClosed) {
   EXPECT_THAT(ClosedError(), StatusIs(absl::StatusCode::kUnknown, "ttrpc: closed"));
   EXPECT_TRUE(IsClosed(Annotate(ClosedError(), "shim x")));
   EXPECT_FALSE(IsClosed(absl::UnknownError("other")));
+  // As a shim reports a connection of its own.
+  EXPECT_FALSE(
+      IsClosed(FromWire({.code = wire::RpcCode::kUnknown, .message = "agent: ttrpc: closed"})));
 }
 
 }  // namespace
