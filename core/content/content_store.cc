@@ -199,6 +199,7 @@ absl::Status ContentStore::RecordIngest(const Context& ctx, const std::string& r
     record.set_backend_ref(BackendRef(ctx.ns, ref));
     if (ctx.lease.empty()) {
       *record.mutable_expires_at() = metadata::ToProto(txn.now() + kUnleasedIngestLife);
+      txn.NoteExpiry(txn.now() + kUnleasedIngestLife);
     } else if (old && old->has_expires_at()) {
       *record.mutable_expires_at() = old->expires_at();
     }

@@ -2,7 +2,7 @@
 #include "core/gc/collector.h"
 
 #include <algorithm>
-#include <span>
+#include <iterator>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/time/clock.h"
@@ -39,12 +39,13 @@ absl::StatusOr<Collector::Result> Collector::Collect(const Context& ctx) {
   Marker marker(resources_, metadata_.clock().Now());
   RETURN_IF_ERROR(Annotate(Mark(marker), "mark"));
   Result result;
-  ASSIGN_OR_RETURN(const std::vector<Node> removed, Sweep(ctx, marker, &result.lock_time));
+  std::vector<Node> removed;
+  const absl::Status swept = Sweep(ctx, marker, removed, result.lock_time);
   std::move(end_barrier).Invoke();
-
+  Announce(removed);
+  RETURN_IF_ERROR(swept);
   result.removed = removed.size();
   result.next_expiry = marker.next_expiry();
-  Announce(removed);
   result.cleaned = cleaners_.Run(ctx);
   return result;
 }
@@ -60,13 +61,14 @@ absl::Status Collector::MarkTouched(metadata::WriteTxn& txn, Marker& marker) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Node>> Collector::Sweep(const Context& ctx, Marker& marker,
-                                                   absl::Duration* lock_time) {
-  std::vector<Node> removed;
-  const std::vector<Node> candidates = marker.Unmarked();
-  for (std::span<const Node> left = candidates; !left.empty();) {
-    const std::span<const Node> batch = left.first(std::min(left.size(), kSweepBatch));
-    left = left.subspan(batch.size());
+absl::Status Collector::Sweep(const Context& ctx, Marker& marker, std::vector<Node>& removed,
+                              absl::Duration& lock_time) {
+  const std::vector<std::vector<Node>> groups = marker.Unmarked();
+  for (auto group = groups.begin(); group != groups.end();) {
+    // A group goes whole or not at all: its nodes need each other.
+    std::vector<Node> batch;
+    for (; group != groups.end() && batch.size() < kSweepBatch; ++group)
+      batch.insert(batch.end(), group->begin(), group->end());
     std::vector<Node> gone;
     RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
       const absl::Time start = absl::Now();
@@ -77,13 +79,12 @@ absl::StatusOr<std::vector<Node>> Collector::Sweep(const Context& ctx, Marker& m
         RETURN_IF_ERROR(SweepOne(txn, node));
         gone.push_back(node);
       }
-      *lock_time += absl::Now() - start;
+      lock_time += absl::Now() - start;
       return absl::OkStatus();
     }));
-    removed.insert(removed.end(), std::make_move_iterator(gone.begin()),
-                   std::make_move_iterator(gone.end()));
+    std::ranges::move(gone, std::back_inserter(removed));
   }
-  return removed;
+  return absl::OkStatus();
 }
 
 absl::Status Collector::SweepOne(metadata::WriteTxn& txn, const Node& node) {

@@ -36,8 +36,8 @@ class Collector {
     bool cleaned = true;  // false: a backend failed or is still busy and must be gone to again
   };
 
-  // One run: mark, sweep, then clean up behind the dirty stores (see Cleaners). An error in mark or
-  // sweep changes nothing.
+  // One run: mark, sweep, then clean up behind the dirty stores (see Cleaners). An error in mark
+  // changes nothing; one in the sweep keeps what was removed until then removed, and told.
   absl::StatusOr<Result> Collect(const Context& ctx);
 
   // Remembers which backends may hold bytes without owner. Called for each committed write.
@@ -46,8 +46,9 @@ class Collector {
  private:
   absl::Status Mark(Marker& marker);
   absl::Status MarkTouched(metadata::WriteTxn& txn, Marker& marker);
-  absl::StatusOr<std::vector<Node>> Sweep(const Context& ctx, Marker& marker,
-                                          absl::Duration* lock_time);
+  // Adds to `removed` what a commit has removed, also before an error.
+  absl::Status Sweep(const Context& ctx, Marker& marker, std::vector<Node>& removed,
+                     absl::Duration& lock_time);
   absl::Status SweepOne(metadata::WriteTxn& txn, const Node& node);
   void Announce(const std::vector<Node>& removed);
 

@@ -12,6 +12,7 @@
 #include "core/gc/collector.h"
 #include "core/gc/marker.h"
 #include "core/gc/scheduler.h"
+#include "core/gc/sweep_order.h"
 #include "gtest/gtest.h"
 
 namespace gantry::gc {
@@ -36,6 +37,10 @@ class FakeResource final : public Resource {
 
   void Put(Object object) { objects_[object.node] = std::move(object); }
   std::function<void()> after_scan;
+  // As if a client wanted all that is left once so many are gone.
+  int touch_rest_after = 0;
+  int fail_after = 0;
+  size_t told = 0;
 
   NodeType type() const override { return type_; }
   absl::Status Scan(const metadata::View&, absl::Time,
@@ -50,10 +55,16 @@ class FakeResource final : public Resource {
     if (found == objects_.end()) return std::nullopt;
     return found->second;
   }
-  absl::Status Sweep(metadata::WriteTxn&, const Node& node) override {
+  absl::Status Sweep(metadata::WriteTxn& txn, const Node& node) override {
     objects_.erase(node);
+    if (++swept_ == fail_after) return Internal("disk");
+    if (swept_ == touch_rest_after) {
+      for (const auto& [rest, object] : objects_) txn.Touch(rest);
+    }
     return absl::OkStatus();
   }
+
+  void Swept(const std::vector<Node>& nodes) override { told += nodes.size(); }
 
   std::vector<std::string> Keys() const {
     std::vector<std::string> keys;
@@ -64,6 +75,7 @@ class FakeResource final : public Resource {
  private:
   const NodeType type_;
   std::map<Node, Object> objects_;
+  int swept_ = 0;
 };
 
 class CollectorTest : public ::testing::Test {
@@ -200,6 +212,48 @@ TEST_F(CollectorTest, WhatIsTouchedDuringTheMarkSurvivesWithItsTree) {
   };
   ASSERT_THAT(Collect(), IsOk());
   EXPECT_THAT(content_.Keys(), ElementsAre("fresh", "layer", "manifest"));
+}
+
+TEST_F(CollectorTest, WhatIsTouchedDuringTheSweepStillHasWhatItNeeds) {
+  constexpr int kPairs = 600;
+  for (int i = 0; i < kPairs; ++i) {
+    content_.Put({.node = Content("a" + std::to_string(i))});
+    content_.Put({.node = Content("b" + std::to_string(i)),
+                  .labels = {{"containerd.io/gc.ref.content", "a" + std::to_string(i)}}});
+  }
+  content_.touch_rest_after = 500;
+  ASSERT_THAT(Collect(), IsOk());
+  const std::vector<std::string> left = content_.Keys();
+  ASSERT_EQ(left.size(), 2 * kPairs - 500);
+  for (const std::string& key : left) {
+    if (key[0] != 'b') continue;
+    EXPECT_THAT(left, ::testing::Contains("a" + key.substr(1)));
+  }
+}
+
+TEST(SweepOrderTest, HoldersComeBeforeWhatTheyKeepAndCirclesAreOneGroup) {
+  const std::map<Node, std::vector<Node>> kept = {
+      {Content("a"), {Content("b")}},
+      {Content("b"), {Content("c"), Content("absent")}},
+      {Content("c"), {Content("b"), Content("d")}},
+      {Content("e"), {Content("a"), Content("d")}},
+  };
+  const auto order =
+      SweepOrder({Content("a"), Content("b"), Content("c"), Content("d"), Content("e")},
+                 [&](const Node& node) {
+                   const auto found = kept.find(node);
+                   return found == kept.end() ? std::vector<Node>() : found->second;
+                 });
+  EXPECT_THAT(order, ElementsAre(ElementsAre(Content("e")), ElementsAre(Content("a")),
+                                 UnorderedElementsAre(Content("b"), Content("c")),
+                                 ElementsAre(Content("d"))));
+}
+
+TEST_F(CollectorTest, WhatWasRemovedBeforeAFailureIsTold) {
+  for (int i = 0; i < 600; ++i) content_.Put({.node = Content(std::to_string(i))});
+  content_.fail_after = 550;
+  EXPECT_THAT(Collect(), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_EQ(content_.told, 500);
 }
 
 class FakeBackend final : public Backend {
@@ -368,6 +422,33 @@ TEST_F(SchedulerTest, ADeletionIsCollectedSoon) {
   Scheduler scheduler({.startup_delay = absl::ZeroDuration()}, Counting());
   scheduler.NoteMutation({.dirty = true});
   EXPECT_TRUE(WaitForRuns(1));
+}
+
+TEST_F(SchedulerTest, WhatExpiresIsCollectedThenWithoutAnyOtherWrite) {
+  Scheduler scheduler({.startup_delay = absl::ZeroDuration()}, Counting());
+  scheduler.NoteMutation({.earliest_expiry = absl::Now() + absl::Milliseconds(100)});
+  EXPECT_FALSE(WaitForRuns(1, absl::Milliseconds(30)));
+  EXPECT_TRUE(WaitForRuns(1));
+}
+
+TEST_F(SchedulerTest, AnExpiryInTheFarFutureHoldsNobodyUp) {
+  Scheduler scheduler({.startup_delay = absl::ZeroDuration()}, Counting());
+  scheduler.NoteMutation(
+      {.earliest_expiry = absl::FromCivil(absl::CivilYear(9999), absl::UTCTimeZone())});
+  EXPECT_FALSE(WaitForRuns(1, absl::Milliseconds(30)));
+  scheduler.NoteMutation({.dirty = true});
+  EXPECT_TRUE(WaitForRuns(1));
+}
+
+TEST_F(SchedulerTest, ADeletionDuringARunWaitsForThePauseAfterIt) {
+  Scheduler scheduler({.pause_threshold = 0, .startup_delay = absl::ZeroDuration()}, Counting());
+  Hold(true);
+  scheduler.NoteMutation({.dirty = true});
+  EXPECT_TRUE(WaitForRuns(1));
+  scheduler.NoteMutation({.dirty = true});
+  Hold(false);
+  EXPECT_FALSE(WaitForRuns(2, absl::Milliseconds(300)));
+  EXPECT_TRUE(WaitForRuns(2));
 }
 
 TEST_F(SchedulerTest, AHundredMutationsAreWorthARunAndFewerAreNot) {

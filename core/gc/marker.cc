@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <utility>
+
+#include "core/gc/sweep_order.h"
 
 namespace gantry::gc {
 namespace {
@@ -73,13 +76,27 @@ absl::Status Marker::Refresh(const metadata::View& view, const Node& node) {
   return drained;
 }
 
-std::vector<Node> Marker::Unmarked() const {
+std::vector<std::vector<Node>> Marker::Unmarked() const {
   std::vector<Node> unmarked;
   for (const auto& [node, object] : objects_) {
     if (object.collectible && !IsMarked(node)) unmarked.push_back(node);
   }
-  std::ranges::sort(unmarked);
-  return unmarked;
+  return SweepOrder(std::move(unmarked), [this](const Node& node) { return KeptBy(node); });
+}
+
+std::vector<Node> Marker::KeptBy(const Node& node) const {
+  std::vector<Node> kept;
+  if (const auto holders = back_references_.find(node); holders != back_references_.end())
+    kept = holders->second;
+  const auto found = objects_.find(node);
+  if (found == objects_.end()) return kept;
+  const Object& object = found->second;
+  kept.insert(kept.end(), object.keeps.begin(), object.keeps.end());
+  if (object.labels.empty()) return kept;
+  metadata::LabelReferences references = metadata::ParseLabels(node.ns, object.labels);
+  std::ranges::move(references.targets, std::back_inserter(kept));
+  for (auto& conditional : references.conditional) kept.push_back(std::move(conditional.target));
+  return kept;
 }
 
 void Marker::Mark(Node node, bool flat) {

@@ -30,8 +30,9 @@ class Marker {
   // collection survives it.
   absl::Status Refresh(const metadata::View& view, const Node& node);
 
-  // Scanned objects that may go.
-  std::vector<Node> Unmarked() const;
+  // Scanned objects that may go, in an order in which they may go one group after the other: see
+  // SweepOrder().
+  std::vector<std::vector<Node>> Unmarked() const;
   bool IsMarked(const Node& node) const {
     return marked_.contains(node) || marked_flat_.contains(node);
   }
@@ -55,6 +56,8 @@ class Marker {
   absl::Status Drain();
   absl::Status Expand(const Visit& visit);
   absl::Status ExpandLabels(const Object& object);
+  // All that a scanned node keeps alive, whatever the conditions.
+  std::vector<Node> KeptBy(const Node& node) const;
   absl::StatusOr<bool> Holds(const metadata::LabelReferences::Conditional& conditional);
 
   std::span<Resource* const> resources_;

@@ -71,11 +71,16 @@ void Scheduler::Collect(Done done) {
 void Scheduler::NoteMutation(const metadata::Mutation& mutation) {
   if (mutation.by_collector) return;
   base::MutexLock lock(mutex_);
+  if (mutation.earliest_expiry < next_expiry_) {
+    next_expiry_ = mutation.earliest_expiry;
+    changed_.NotifyAll();
+  }
   ++mutations_;
   if (mutation.dirty) ++deletions_;
   const bool deletions_reached =
       config_.deletion_threshold > 0 && deletions_ >= config_.deletion_threshold;
-  const bool unscheduled = next_run_ == absl::InfiniteFuture();
+  // The end of a run under way plans the next one.
+  const bool unscheduled = !running_ && next_run_ == absl::InfiniteFuture();
   const bool deletion_starts_timer = config_.deletion_threshold == 0 && deletions_ > 0;
   const bool mutations_reached =
       config_.mutation_threshold > 0 && mutations_ >= config_.mutation_threshold;
@@ -120,6 +125,7 @@ void Scheduler::RunOnce(std::stop_token stop) {
   std::vector<Done> waiters;
   {
     base::MutexLock lock(mutex_);
+    running_ = true;
     waiters.swap(waiters_);
     deletions_ = 0;
     mutations_ = 0;
@@ -130,6 +136,7 @@ void Scheduler::RunOnce(std::stop_token stop) {
   const absl::StatusOr<Collector::Result> result = run_(ctx);
   {
     base::MutexLock lock(mutex_);
+    running_ = false;
     Account(result, absl::Now());
   }
   if (!result.ok()) log::Warn("collection failed", {{"error", result.status()}});
@@ -147,7 +154,8 @@ void Scheduler::Account(const absl::StatusOr<Collector::Result>& result, absl::T
   }
   ++stats_.succeeded;
   stats_.lock_time += result->lock_time;
-  next_expiry_ = result->next_expiry;
+  // What was written during the run may expire earlier than what it saw.
+  next_expiry_ = std::min(next_expiry_, result->next_expiry);
   if (!result->cleaned) next_expiry_ = std::min(next_expiry_, now + config_.retry_delay);
   const absl::Duration mean =
       std::max(kShortestRun, stats_.lock_time / static_cast<int64_t>(stats_.succeeded));

@@ -72,6 +72,7 @@ class Scheduler {
   mutable base::Mutex mutex_;
   base::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Done> waiters_ ABSL_GUARDED_BY(mutex_);
   int deletions_ ABSL_GUARDED_BY(mutex_) = 0;
   int mutations_ ABSL_GUARDED_BY(mutex_) = 0;

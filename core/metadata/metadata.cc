@@ -30,8 +30,10 @@ void WriteTxn::Touch(Node node) {
 }
 
 void WriteTxn::TouchLabels(const Node& owner, const Labels& labels) {
-  if (!metadata_.barrier_active_) return;
   LabelReferences references = ParseLabels(owner.ns, labels);
+  const bool may_expire = owner.type == NodeType::kLease || owner.type == NodeType::kImage;
+  if (may_expire && references.expires) NoteExpiry(*references.expires);
+  if (!metadata_.barrier_active_) return;
   if (references.any) Touch(owner);
   for (Node& target : references.targets) Touch(std::move(target));
   for (LabelReferences::Conditional& conditional : references.conditional)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,8 @@ struct Mutation {
   bool dirty_content = false;  // the content store may hold blobs that nobody owns
   std::vector<std::string> dirty_snapshotters;
   bool by_collector = false;  // no reason for another collection
+  // When the first object that was written ceases to be kept by its own expiry.
+  absl::Time earliest_expiry = absl::InfiniteFuture();
 };
 
 // Either kind of transaction, for code that only reads.
@@ -72,7 +75,8 @@ class WriteTxn {
 
   // Names a node that this transaction creates or adds a reference to.
   void Touch(Node node);
-  // Touches every target of the object's gc labels, and the object itself if it has any.
+  // Touches every target of the object's gc labels, and the object itself if it has any. Notes when
+  // a lease or an image expires.
   void TouchLabels(const Node& owner, const Labels& labels);
 
   // Marks that a removable object lost its record or what kept it alive.
@@ -81,6 +85,11 @@ class WriteTxn {
   void MarkSnapshotterDirty(std::string_view name) {
     mutation_.dirty = true;
     mutation_.dirty_snapshotters.emplace_back(name);
+  }
+
+  // An object was written that nothing may keep from this moment on.
+  void NoteExpiry(absl::Time when) {
+    mutation_.earliest_expiry = std::min(mutation_.earliest_expiry, when);
   }
 
   // This write is the collector's own.

@@ -225,6 +225,7 @@ func TestL152_LeaseExpiresOnIdleDaemon(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, daemonOptions{name: "idle"})
 	e := d.env(t)
+	time.Sleep(time.Second) // the collection after the start has run, and knows of no lease
 	lease := e.lease("", map[string]string{labelExpire: time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339)})
 	dgst := e.leased(lease).blob("idle", nil)
 	eventually(t, 10*time.Second, "the blob of the expired lease is gone", func() bool { return !exists(d.blobPath(dgst)) })
