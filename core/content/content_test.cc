@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -242,6 +243,34 @@ TEST_F(ContentStoreTest, AWrongDigestOrSizeKeepsTheIngest) {
   writer = MustOpen(a_, {.ref = "r"});
   EXPECT_EQ(writer->offset(), 3);
   EXPECT_THAT(writer->Commit(a_, 3, Digest::Of("abc").str(), {}), IsOk());
+}
+
+TEST_F(ContentStoreTest, ACallerThatGaveUpBeforeTheCommitKeepsItsIngest) {
+  std::stop_source caller;
+  Context ctx = a_;
+  ctx.stop = caller.get_token();
+  auto writer = MustOpen(a_, {.ref = "given-up"});
+  ASSERT_THAT(writer->Write("abc"), IsOk());
+  caller.request_stop();
+  EXPECT_THAT(writer->Commit(ctx, 3, {}, {}), StatusIs(absl::StatusCode::kCancelled));
+  writer.reset();
+  writer = MustOpen(a_, {.ref = "given-up"});
+  EXPECT_EQ(writer->status().offset, 3);
+  EXPECT_THAT(writer->Commit(a_, 3, Digest::Of("abc").str(), {}), IsOk());
+}
+
+TEST_F(ContentStoreTest, AFileThatCouldNotBeRecordedIsLookedFor) {
+  std::atomic<bool> dirty = false;
+  metadata_->OnMutation([&](const metadata::Mutation& mutation) {
+    if (mutation.dirty_content) dirty = true;
+  });
+  auto writer = MustOpen(a_, {.ref = "unowned"});
+  ASSERT_THAT(writer->Write("abc"), IsOk());
+  Context ctx = a_;
+  ctx.lease = "gone";
+  EXPECT_THAT(writer->Commit(ctx, 3, {}, {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(dirty);
+  metadata_->OnMutation(nullptr);
 }
 
 TEST_F(ContentStoreTest, CommittingWhatIsThereDropsTheIngestAndAttachesTheLease) {

@@ -155,6 +155,8 @@ absl::StatusOr<Digest> IngestWriter::Commit(const Context& ctx, int64_t size,
   ASSIGN_OR_RETURN(const Digest digest, FlushAndCompare(expected));
   const DigestUses::Use use = store_.uses_.Acquire(digest);
   const int64_t length = offset();
+  // The last moment for a caller to give up: once the file has its name, the record follows.
+  RETURN_IF_ERROR(ctx.Check());
   if (backend_ != nullptr) {
     // The file must not be there before the database could know of it.
     RETURN_IF_ERROR(Promise(ctx, digest));
@@ -163,8 +165,17 @@ absl::StatusOr<Digest> IngestWriter::Commit(const Context& ctx, int64_t size,
     shared_digest_ = digest;  // What status() tells from here on.
     shared_size_ = length;
   }
-  ASSIGN_OR_RETURN(const bool existed,
-                   Record(ctx, {.digest = digest, .size = length, .labels = std::move(labels)}));
+  const absl::StatusOr<bool> recorded =
+      Record(ctx.Detached(), {.digest = digest, .size = length, .labels = std::move(labels)});
+  if (!recorded.ok()) {
+    // The lease is gone, or the disk is full: nobody may own the file, so a collection must look.
+    RETURN_IF_ERROR(store_.metadata_.Write(ctx.Detached(), [](metadata::WriteTxn& txn) {
+      txn.MarkContentDirty();
+      return absl::OkStatus();
+    }));
+    return recorded.status();
+  }
+  const bool existed = *recorded;
   if (existed) return AlreadyExists("content {}", digest.str());
   containerd::events::ContentCreate event;
   event.set_digest(digest.str());
