@@ -375,6 +375,19 @@ TEST_F(ContentStoreTest, CleanUpRemovesWhatNoRecordOwns) {
   EXPECT_EQ(std::distance(begin(folders), end(folders)), 1);  // The one that is being written.
 }
 
+TEST_F(ContentStoreTest, AFileAmongTheAlgorithmsIsPassedOver) {
+  const Digest digest = Add(a_, "abc");
+  std::ofstream(dir_.path() / "content" / "blobs" / "README") << "not ours";
+  std::vector<Digest> found;
+  EXPECT_THAT(backend_->ForEachBlob({},
+                                    [&](const Digest& blob) {
+                                      found.push_back(blob);
+                                      return absl::OkStatus();
+                                    }),
+              IsOk());
+  EXPECT_THAT(found, ElementsAre(digest));
+}
+
 TEST_F(ContentStoreTest, TheFolderOfAnIngestFollowsTheRef) {
   auto writer = MustOpen(a_, {.ref = "layer", .total = 7});
   const auto folder = dir_.path() / "content/ingest" / Digest::Of("a/1/layer").hex();

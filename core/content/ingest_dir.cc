@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "absl/strings/numbers.h"
+#include "core/base/directory.h"
 #include "core/base/kernel_status.h"
 #include "core/digest/digest.h"
 #include "core/kernel/file.h"
@@ -91,12 +92,10 @@ absl::Status IngestDir::Remove() const {
 }
 
 absl::Status IngestDir::RemoveAside(const std::filesystem::path& ingests) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(ingests, error)) {
-    if (entry.path().filename().string().starts_with(kAsideMark))
-      RETURN_IF_ERROR(ToStatus(kernel::RemoveTree(entry.path().string())));
-  }
-  return error ? FromErrno(error.value(), "list ingests") : absl::OkStatus();
+  return ForEachEntry(ingests, [](const std::filesystem::directory_entry& entry) {
+    if (!entry.path().filename().string().starts_with(kAsideMark)) return absl::OkStatus();
+    return ToStatus(kernel::RemoveTree(entry.path().string()));
+  });
 }
 
 }  // namespace gantry::content

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "core/base/directory.h"
 #include "core/base/kernel_status.h"
 #include "core/content/ingest_dir.h"
 #include "core/content/local_writer.h"
@@ -40,10 +41,6 @@ class LocalReader final : public BlobReader {
   const kernel::UniqueFd fd_;
   const int64_t size_;
 };
-
-absl::Status FromErrorCode(const std::error_code& error, std::string_view what) {
-  return error ? FromErrno(error.value(), what) : absl::OkStatus();
-}
 
 }  // namespace
 
@@ -87,17 +84,16 @@ absl::Status LocalBackend::Delete(const Context&, const Digest& digest) {
 
 absl::Status LocalBackend::ForEachBlob(const Context&,
                                        absl::FunctionRef<absl::Status(const Digest&)> visit) {
-  std::error_code error;
-  for (const auto& algorithm : std::filesystem::directory_iterator(root_ / "blobs", error)) {
-    std::error_code inner;
-    for (const auto& blob : std::filesystem::directory_iterator(algorithm.path(), inner)) {
+  const auto visit_blobs = [&](const std::filesystem::directory_entry& algorithm) -> absl::Status {
+    std::error_code unknown;
+    if (!algorithm.is_directory(unknown)) return absl::OkStatus();  // Not ours.
+    return ForEachEntry(algorithm.path(), [&](const std::filesystem::directory_entry& blob) {
       const auto digest = Digest::Parse(algorithm.path().filename().string() + ":" +
                                         blob.path().filename().string());
-      if (digest.ok()) RETURN_IF_ERROR(visit(*digest));  // Other files are not ours.
-    }
-    RETURN_IF_ERROR(FromErrorCode(inner, "list blobs"));
-  }
-  return FromErrorCode(error, "list blobs");
+      return digest.ok() ? visit(*digest) : absl::OkStatus();  // Other files are not ours.
+    });
+  };
+  return ForEachEntry(root_ / "blobs", visit_blobs);
 }
 
 absl::Status LocalBackend::Touch(const Digest& digest, absl::Time updated_at) {
@@ -134,15 +130,12 @@ absl::Status LocalBackend::Abort(const Context&, const std::string& ref) {
 
 absl::Status LocalBackend::ForEachIngest(
     const Context&, absl::FunctionRef<absl::Status(const std::string&)> visit) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(ingests(), error)) {
-    if (entry.path().filename().string().starts_with(IngestDir::kAsideMark)) continue;
-    const IngestDir dir(entry.path());
-    if (const auto description = dir.Read()) {
-      RETURN_IF_ERROR(visit(description->ref));
-    }
-  }
-  return FromErrorCode(error, "list ingests");
+  return ForEachEntry(ingests(), [&](const std::filesystem::directory_entry& entry) {
+    if (entry.path().filename().string().starts_with(IngestDir::kAsideMark))
+      return absl::OkStatus();
+    const auto description = IngestDir(entry.path()).Read();
+    return description ? visit(description->ref) : absl::OkStatus();
+  });
 }
 
 }  // namespace gantry::content

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "core/base/directory.h"
 #include "core/base/identifiers.h"
 #include "core/base/kernel_status.h"
 #include "core/kernel/file.h"
@@ -220,21 +221,22 @@ absl::Status Bundle::Remove(bool may_unmount) const {
 absl::StatusOr<BundleListing> ListBundles(const fs::path& folder) {
   BundleListing listing;
   std::error_code error;
-  for (const fs::directory_entry& ns : fs::directory_iterator(folder, error)) {
-    if (Name(ns).starts_with(".") || !ns.is_directory(error)) continue;
-    std::error_code vanished;
-    for (const fs::directory_entry& bundle : fs::directory_iterator(ns.path(), vanished)) {
-      if (!bundle.is_directory(vanished)) continue;
-      if (Name(bundle).starts_with(".")) {
-        listing.remains.push_back(bundle.path());
-      } else {
-        listing.bundles.emplace_back(Name(ns), Name(bundle));
-      }
+  const auto add = [&](const fs::directory_entry& ns, const fs::directory_entry& bundle) {
+    if (!bundle.is_directory(error)) return;
+    if (Name(bundle).starts_with(".")) {
+      listing.remains.push_back(bundle.path());
+    } else {
+      listing.bundles.emplace_back(Name(ns), Name(bundle));
     }
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return FromErrno(error.value(), "list " + folder.string());
-  }
+  };
+  const absl::Status listed = ForEachEntry(folder, [&](const fs::directory_entry& ns) {
+    if (Name(ns).starts_with(".") || !ns.is_directory(error)) return absl::OkStatus();
+    return ForEachEntry(ns.path(), [&](const fs::directory_entry& bundle) {
+      add(ns, bundle);
+      return absl::OkStatus();
+    });
+  });
+  if (!listed.ok() && !absl::IsNotFound(listed)) return listed;
   return listing;
 }
 
