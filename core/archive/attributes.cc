@@ -103,7 +103,7 @@ void AttributeSetter::Warn(std::string_view kind, std::string_view name, std::st
 }
 
 absl::Status AttributeSetter::SetOwnerError(int error, std::string_view name) const {
-  const absl::Status status = ApplyError(error, "change owner of", name);
+  absl::Status status = ApplyError(error, "change owner of", name);
   if (error != EINVAL || !in_user_namespace_) return status;
   return InvalidArgument(
       "change owner of {:?}: not mapped in this user namespace; are there enough subordinate IDs "

@@ -8,7 +8,7 @@
 namespace gantry::base {
 
 WorkerPool::WorkerPool(std::string name, size_t threads, size_t max_queued)
-    : name_(name.substr(0, 15)), max_queued_(max_queued) {
+    : name_(std::move(name).substr(0, 15)), max_queued_(max_queued) {
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Loop(); });
 }

@@ -36,8 +36,8 @@ struct Value {
   Value() = default;
   template <typename T>
     requires std::constructible_from<Data, T> && (!std::same_as<std::remove_cvref_t<T>, Value>)
-  Value(T&& data,
-        Position position = {})  // NOLINT: built from any kind of value, as JSON trees are.
+  // NOLINTNEXTLINE: built from any kind of value, as JSON trees are; never hides a copy, see above.
+  Value(T&& data, Position position = {})
       : data(std::forward<T>(data)), position(std::move(position)) {}
   Value(const char* text) : data(std::string(text)) {}       // NOLINT: likewise
   Value(int number) : data(static_cast<int64_t>(number)) {}  // NOLINT: likewise

@@ -39,9 +39,8 @@ absl::Status TtrpcServer::Start() {
   ASSIGN_OR_RETURN(loop_, ttrpc::Loop::Start("ttrpc-server"));
   ttrpc::Services services;
   services[kEventsService].emplace(
-      "Forward", [this](const ttrpc::ServerCall&, std::string payload, ttrpc::Responder respond) {
-        respond(Forward(exchange_, payload));
-      });
+      "Forward", [this](const ttrpc::ServerCall&, const std::string& payload,
+                        ttrpc::Responder respond) { respond(Forward(exchange_, payload)); });
   ttrpc::ServerOptions options;
   options.owner = {options_.uid, options_.gid};
   ASSIGN_OR_RETURN(server_, ttrpc::Server::Listen(*loop_, options_.address, std::move(services),

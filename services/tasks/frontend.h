@@ -25,7 +25,7 @@ class Frontend {
 
   Frontend(runtime::TaskManager& tasks, containers::ContainerStore containers,
            content::ContentStore& content, base::WorkerPool& workers)
-      : tasks_(tasks), containers_(std::move(containers)), content_(content), workers_(workers) {}
+      : tasks_(tasks), containers_(containers), content_(content), workers_(workers) {}
 
   runtime::TaskManager& tasks() { return tasks_; }
 
