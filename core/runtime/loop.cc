@@ -74,6 +74,19 @@ void Loop::Unwatch(WatchId id) {
 }
 
 Loop::TimerId Loop::At(absl::Time time, Work work) {
+  return AfterStart(SinceStart() + (time - absl::Now()), std::move(work));
+}
+
+Loop::TimerId Loop::After(absl::Duration delay, Work work) {
+  return AfterStart(SinceStart() + delay, std::move(work));
+}
+
+// From a clock that nobody sets: a step of the wall clock would make every timer due, or none.
+absl::Duration Loop::SinceStart() const {
+  return absl::FromChrono(std::chrono::steady_clock::now() - start_);
+}
+
+Loop::TimerId Loop::AfterStart(absl::Duration time, Work work) {
   bool first = false;
   TimerId id = 0;
   {
@@ -139,7 +152,7 @@ int Loop::WaitMs() {
   base::MutexLock lock(mutex_);
   if (stopping_ || !posted_.empty()) return 0;
   if (due_.empty()) return -1;
-  const absl::Duration left = due_.begin()->first.first - absl::Now();
+  const absl::Duration left = due_.begin()->first.first - SinceStart();
   // Rounded up: waking early would mean turning idly until the time has come.
   const absl::Duration capped = std::clamp(left, absl::ZeroDuration(), absl::Hours(1));
   return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(capped, absl::Milliseconds(1))));
@@ -157,7 +170,7 @@ void Loop::RunReady(WatchId id, uint32_t events) {
 }
 
 void Loop::RunDue() {
-  const absl::Time now = absl::Now();
+  const absl::Duration now = SinceStart();
   while (true) {
     Work work;
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -43,11 +44,10 @@ class Loop {
   absl::StatusOr<WatchId> Watch(int fd, uint32_t events, Ready ready);
   void Unwatch(WatchId id);
 
-  // Calls `work` once at `time` or soon after.
+  // Calls `work` once at `time` or soon after. Later steps of the wall clock do not move the
+  // moment.
   TimerId At(absl::Time time, Work work);
-  TimerId After(absl::Duration delay, Work work) {
-    return At(absl::Now() + delay, std::move(work));
-  }
+  TimerId After(absl::Duration delay, Work work);
   // False when it has run, or is running.
   bool Cancel(TimerId id);
 
@@ -63,11 +63,13 @@ class Loop {
     int fd = -1;
     std::shared_ptr<Ready> ready;
   };
-  using DueKey = std::pair<absl::Time, TimerId>;
+  using DueKey = std::pair<absl::Duration, TimerId>;  // since start_
 
   Loop(kernel::UniqueFd epoll, kernel::UniqueFd wake)
       : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
+  absl::Duration SinceStart() const;
+  TimerId AfterStart(absl::Duration time, Work work);
   void Run();
   int WaitMs();
   void RunReady(WatchId id, uint32_t events);
@@ -75,13 +77,14 @@ class Loop {
   void RunPosted();
   void Wake();
 
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   kernel::UniqueFd epoll_;
   kernel::UniqueFd wake_;  // eventfd; 0 in the epoll set
   base::Mutex mutex_;
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<WatchId, Watched> watched_ ABSL_GUARDED_BY(mutex_);
   std::map<DueKey, Work> due_ ABSL_GUARDED_BY(mutex_);
-  std::map<TimerId, absl::Time> timers_ ABSL_GUARDED_BY(mutex_);
+  std::map<TimerId, absl::Duration> timers_ ABSL_GUARDED_BY(mutex_);
   std::deque<Work> posted_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

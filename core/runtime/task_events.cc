@@ -44,7 +44,10 @@ bool OnExit(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   const bool init = event.id() == event.container_id();
   const std::string exec_id = init ? std::string() : event.id();
   // An exec that is deleted already is nobody's concern here; its announcement may still be new.
-  if (!init && !task->Find(exec_id)) return true;
+  const std::optional<ProcessState> process = task->Find(exec_id);
+  if (!process) return true;
+  // Late news of an earlier process that had the same id says nothing of this one.
+  if (event.pid() != 0 && process->pid != 0 && event.pid() != process->pid) return true;
   const Exit exit{.pid = event.pid(),
                   .status = event.exit_status(),
                   .exited_at = TimeFromProto(event.exited_at())};

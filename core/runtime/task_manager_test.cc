@@ -397,6 +397,20 @@ TEST_F(TaskManagerTest, AnExitIsKnownOnceItIsAnnounced) {
             std::nullopt);
 }
 
+TEST_F(TaskManagerTest, ALateAnnouncementOfAnEarlierProcessOfThatIdEndsNothing) {
+  CreateAndStart("c1");
+  auto waiting = Wait("c1");
+  ::containerd::events::TaskExit event;
+  event.set_container_id("c1");
+  event.set_id("c1");
+  event.set_pid(testing::FakeShim::kInitPid - 1);
+  event.set_exit_status(9);
+  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
+  EXPECT_EQ(Get("c1")->status, Status::kRunning);
+  shim_.Exit("c1", 3);
+  EXPECT_EQ(waiting.get()->status, 3U);
+}
+
 TEST_F(TaskManagerTest, AnnouncementsOfUnknownTasksPass) {
   ::containerd::events::TaskExit event;
   event.set_container_id("absent");
