@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,19 +18,12 @@
 #include "core/base/context.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
-#include "core/db/reserve.h"
+#include "core/db/environment.h"
 #include "core/db/txn.h"
 
 namespace gantry::db {
 
-struct Options {
-  std::filesystem::path path;  // a folder of the database's own, made if missing (0700)
-  uint64_t map_size_bytes = uint64_t{64} << 30;  // address space; the file grows as it is used
-  bool no_sync = false;  // faster, and may lose or damage everything on power loss
-  unsigned max_readers = 4096;
-};
-
-// One LMDB environment and its writer thread.
+// An LMDB environment and its writer thread.
 //
 // All writing goes through Write(): closures run on the writer thread, each in a nested transaction
 // of a shared batch, so a failing one aborts alone and one flush serves many. The caller gets the
@@ -41,6 +33,8 @@ struct Options {
 // hook.
 // Errors:  ResourceExhausted (map, disk or queue full), DataLoss, Internal; the store stays usable
 // after each. Where there is no room, a closure that stores no more than it removes still succeeds.
+// After some failures of the disk the environment is opened anew: Unavailable while transactions
+// that began before are still open.
 class Database {
  public:
   // Opens or creates the environment with exactly these tables; `tables` receives their handles in
@@ -82,19 +76,28 @@ class Database {
 
  private:
   struct Pending;
-  struct EnvCloser {
-    void operator()(MDB_env* env) const { ::mdb_env_close(env); }
+  struct Begun {
+    std::shared_ptr<Environment> env;
+    OwnedTxn txn;
   };
 
-  Database(std::unique_ptr<MDB_env, EnvCloser> env, uint64_t map_size_bytes);
+  Database(Options options, std::span<const char* const> names);
 
+  // The environment, opened anew if the last one failed and nobody holds it any more.
+  absl::StatusOr<std::shared_ptr<Environment>> Env() const;
+  absl::StatusOr<Begun> Begin(unsigned flags) const;
   absl::Status RunWrite(const Context& ctx, absl::FunctionRef<absl::Status(WriteTxn&)> closure);
   void WriterLoop();
   void RunBatch(std::span<Pending*> batch);
-  absl::Status RunNested(MDB_txn* parent, Pending& pending, uint64_t* growth_bytes);
+  absl::Status RunNested(Environment& env, MDB_txn* parent, Pending& pending,
+                         uint64_t* growth_bytes);
 
-  std::unique_ptr<MDB_env, EnvCloser> env_;
-  Reserve reserve_;  // the writer thread's
+  const Options options_;
+  const std::vector<const char*> names_;
+  std::vector<Table> tables_;  // constant once open
+  mutable base::Mutex env_mutex_;
+  // Null if the last attempt to open it anew failed.
+  mutable std::shared_ptr<Environment> env_ ABSL_GUARDED_BY(env_mutex_);
   mutable base::Mutex mutex_;
   base::CondVar queued_;
   base::CondVar finished_;

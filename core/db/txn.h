@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ namespace gantry::db {
 // A named table of the environment; made by Database::Open, valid as long as the database.
 struct Table {
   MDB_dbi handle = 0;
+  bool operator==(const Table&) const = default;
 };
 
 // Where to stop a scan.
@@ -66,10 +68,16 @@ class Txn {
 // meanwhile.
 class ReadTxn final : public Txn {
  public:
-  explicit ReadTxn(MDB_txn* txn) : Txn(txn) {}
-  ReadTxn(ReadTxn&& other) noexcept : Txn(std::exchange(other.txn_, nullptr)) {}
+  // `environment` is kept open as long as this lives.
+  ReadTxn(std::shared_ptr<const void> environment, MDB_txn* txn)
+      : Txn(txn), environment_(std::move(environment)) {}
+  ReadTxn(ReadTxn&& other) noexcept
+      : Txn(std::exchange(other.txn_, nullptr)), environment_(std::move(other.environment_)) {}
   ReadTxn& operator=(ReadTxn&&) = delete;
   ~ReadTxn();
+
+ private:
+  std::shared_ptr<const void> environment_;
 };
 
 // Writing; handed to the closure of Database::Write.
