@@ -62,7 +62,8 @@ class BackendWriter {
   virtual absl::Status Truncate() = 0;
   // Makes the bytes durable and tells their digest under `algorithm`. Nothing is visible yet.
   virtual absl::StatusOr<Digest> Flush(DigestAlgorithm algorithm) = 0;
-  // Puts what was flushed at its place as `digest`, durably; a blob that is there already stays.
+  // Puts what was flushed at its place as `digest`, durably; a blob of its size that is there
+  // already stays.
   // The ingest is gone after it.
   virtual absl::Status Publish(const Digest& digest) = 0;
 };
@@ -86,10 +87,14 @@ class Backend {
   virtual absl::Status Delete(const Context& ctx, const Digest& digest) = 0;
   virtual absl::Status ForEachBlob(const Context& ctx,
                                    absl::FunctionRef<absl::Status(const Digest&)> visit) = 0;
-  // Carries `updated_at` over to the blob's file, where the backend has one.
-  virtual absl::Status Touch(const Digest& digest, absl::Time updated_at) = 0;
+  // Forces a blob to disk that another writer may have put there a moment ago: after this no power
+  // cut takes it away. NotFound if there is no such blob.
+  virtual absl::Status Sync(const Context& ctx, const Digest& digest) = 0;
+  // Forces what was deleted to disk: no power cut brings it back.
+  virtual absl::Status SyncDeletes(const Context& ctx) = 0;
 
-  // Resumes the ingest, or starts it anew where there is none or its total is another.
+  // Resumes the ingest, or starts it anew where there is none or its total is another. Of the
+  // writer too, whatever takes long ends with `ctx`.
   virtual absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const Context& ctx,
                                                                     const std::string& ref,
                                                                     int64_t total) = 0;

@@ -84,6 +84,24 @@ absl::StatusOr<bool> IsOwned(const metadata::View& view, const Digest& digest) {
   return owned;
 }
 
+absl::StatusOr<std::optional<int64_t>> RecordedSize(const metadata::View& view,
+                                                    const Digest& digest) {
+  std::optional<int64_t> size;
+  const std::string prefix = db::KeyPrefix({digest.str()});
+  RETURN_IF_ERROR(view.txn.ForEach(
+      view.table(TableId::kBlobOwners), prefix,
+      [&](std::string_view key, std::string_view) -> absl::StatusOr<db::Scan> {
+        const std::string_view ns = key.substr(prefix.size());
+        ASSIGN_OR_RETURN(const auto bytes,
+                         view.Get(TableId::kBlobs, db::JoinKey({ns, digest.str()})));
+        if (!bytes) return db::Scan::kContinue;  // The note of a file without owner.
+        ASSIGN_OR_RETURN(const Info info, DecodeBlob(digest, *bytes));
+        size = info.size;
+        return db::Scan::kStop;
+      }));
+  return size;
+}
+
 absl::StatusOr<std::vector<RemovableBlob>> ListRemovable(const metadata::View& view) {
   std::vector<RemovableBlob> blobs;
   RETURN_IF_ERROR(view.txn.ForEach(

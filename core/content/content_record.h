@@ -27,6 +27,10 @@ absl::StatusOr<bool> DeleteBlob(metadata::WriteTxn& txn, std::string_view ns, co
 // Whether any namespace has a record of the blob.
 absl::StatusOr<bool> IsOwned(const metadata::View& view, const Digest& digest);
 
+// The size of the blob as its owners have it; nothing without one.
+absl::StatusOr<std::optional<int64_t>> RecordedSize(const metadata::View& view,
+                                                    const Digest& digest);
+
 // Notes that the blob's file may be there without an owner. So the files that this database left
 // are told from those that it never heard of.
 absl::Status NoteRemovable(metadata::WriteTxn& txn, std::string_view digest);

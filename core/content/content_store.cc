@@ -18,6 +18,8 @@ namespace {
 using metadata::TableId;
 
 constexpr absl::Duration kUnleasedIngestLife = absl::Hours(24);
+// The stored ref must be read back whole; clients' are a tenth of this at most.
+constexpr size_t kMaxRefBytes = 4096;
 constexpr absl::Duration kAbortPatience = absl::Milliseconds(250);
 
 // The counter that upstream puts between namespace and ref belongs to the fresh record, so it is
@@ -44,10 +46,30 @@ absl::StatusOr<bool> IsPinned(const metadata::View& view, const Digest& digest) 
 absl::StatusOr<Info> ContentStore::Get(const Context& ctx, std::string_view text) const {
   RETURN_IF_ERROR(ctx.Check());
   ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(text));
-  ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
-  ASSIGN_OR_RETURN(const auto bytes, txn.Get(TableId::kBlobs, db::JoinKey({ctx.ns, digest.str()})));
-  if (!bytes) return NotFound("content {}", digest.str());
-  return DecodeBlob(digest, *bytes);
+  ASSIGN_OR_RETURN(std::optional<Info> info, Find(ctx, digest));
+  if (!info) return NotFound("content {}", digest.str());
+  return *std::move(info);
+}
+
+absl::StatusOr<std::optional<Info>> ContentStore::Find(const Context& ctx,
+                                                       const Digest& digest) const {
+  Info info;
+  {
+    ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
+    ASSIGN_OR_RETURN(const auto bytes,
+                     txn.Get(TableId::kBlobs, db::JoinKey({ctx.ns, digest.str()})));
+    if (!bytes) return std::nullopt;
+    ASSIGN_OR_RETURN(info, DecodeBlob(digest, *bytes));
+  }
+  ASSIGN_OR_RETURN(const bool there, HasBytes(ctx, info));
+  if (!there) return std::nullopt;
+  return info;
+}
+
+absl::StatusOr<bool> ContentStore::HasBytes(const Context& ctx, const Info& info) const {
+  if (backend_.remote()) return true;
+  ASSIGN_OR_RETURN(const std::optional<int64_t> size, backend_.Size(ctx, info.digest));
+  return size == info.size;
 }
 
 absl::StatusOr<std::vector<Info>> ContentStore::List(const Context& ctx, std::string_view after,
@@ -57,11 +79,14 @@ absl::StatusOr<std::vector<Info>> ContentStore::List(const Context& ctx, std::st
   const std::string prefix = db::KeyPrefix({ctx.ns});
   const std::string start = after.empty() ? std::string() : prefix + std::string(after);
   std::vector<Info> infos;
+  // The disk is asked meanwhile: that takes a few microseconds for each.
   RETURN_IF_ERROR(txn.raw().ForEach(
       txn.table(TableId::kBlobs), prefix, start,
       [&](std::string_view key, std::string_view bytes) -> absl::StatusOr<db::Scan> {
         ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(key.substr(prefix.size())));
         ASSIGN_OR_RETURN(Info info, DecodeBlob(digest, bytes));
+        ASSIGN_OR_RETURN(const bool there, HasBytes(ctx, info));
+        if (!there) return db::Scan::kContinue;
         infos.push_back(std::move(info));
         return infos.size() == limit ? db::Scan::kStop : db::Scan::kContinue;
       }));
@@ -166,12 +191,8 @@ absl::Status ContentStore::Abort(const Context& ctx, std::string_view ref) {
 }
 
 absl::StatusOr<bool> ContentStore::AdoptExisting(const Context& ctx, const Digest& digest) {
-  {
-    ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
-    ASSIGN_OR_RETURN(const bool known,
-                     txn.Has(TableId::kBlobs, db::JoinKey({ctx.ns, digest.str()})));
-    if (!known || ctx.lease.empty()) return known;
-  }
+  ASSIGN_OR_RETURN(const std::optional<Info> found, Find(ctx, digest));
+  if (!found || ctx.lease.empty()) return found.has_value();
   return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool known,
                      txn.Has(TableId::kBlobs, db::JoinKey({ctx.ns, digest.str()})));
@@ -188,6 +209,8 @@ absl::StatusOr<bool> ContentStore::TryShare(const Context& ctx, const WriteOptio
   ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
   ASSIGN_OR_RETURN(const auto record, GetIngest(txn.view(), ctx.ns, options.ref));
   if (record && record->expected().empty()) return false;  // A real ingest goes on as one.
+  ASSIGN_OR_RETURN(const std::optional<int64_t> recorded, RecordedSize(txn.view(), digest));
+  if (recorded && *recorded != *backend_size) return false;  // It is damaged.
   return IsShareable(txn.view(), metadata_.content_shared(), digest);
 }
 
@@ -218,6 +241,8 @@ absl::Status ContentStore::RecordIngest(const Context& ctx, const std::string& r
 absl::StatusOr<std::unique_ptr<IngestWriter>> ContentStore::OpenWriter(
     const Context& ctx, const WriteOptions& options) {
   if (options.ref.empty()) return InvalidArgument("ref must not be empty");
+  if (options.ref.size() > kMaxRefBytes)
+    return InvalidArgument("ref of {} bytes exceeds {}", options.ref.size(), kMaxRefBytes);
   RETURN_IF_ERROR(db::CheckComponent("ref", options.ref));
   Digest expected;
   if (!options.expected.empty()) {
@@ -228,7 +253,7 @@ absl::StatusOr<std::unique_ptr<IngestWriter>> ContentStore::OpenWriter(
   const std::string backend_ref = BackendRef(ctx.ns, options.ref);
   ASSIGN_OR_RETURN(RefLocks::Held lock, locks_.TryLock(backend_ref));
   auto writer =
-      std::unique_ptr<IngestWriter>(new IngestWriter(*this, std::move(lock), ctx.ns, options.ref));
+      std::unique_ptr<IngestWriter>(new IngestWriter(*this, std::move(lock), ctx, options.ref));
   writer->backend_ref_ = backend_ref;
   if (!expected.empty()) {
     DigestUses::Use use = uses_.Acquire(expected);
@@ -280,6 +305,24 @@ absl::Status ContentStore::RemoveIngestIfUnowned(const Context& ctx,
   return backend_.Abort(ctx, backend_ref);
 }
 
+absl::StatusOr<std::vector<std::string>> ContentStore::FindLost(const Context& ctx) const {
+  std::vector<std::string> lost;
+  if (backend_.remote()) return lost;
+  ASSIGN_OR_RETURN(const auto txn, metadata_.Read());
+  RETURN_IF_ERROR(txn.raw().ForEach(
+      txn.table(TableId::kBlobs), {},
+      [&](std::string_view key, std::string_view bytes) -> absl::StatusOr<db::Scan> {
+        const std::vector<std::string_view> parts = db::SplitKey(key);
+        if (parts.size() != 2) return DataLoss("blob record with a key of another shape");
+        ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(parts[1]));
+        ASSIGN_OR_RETURN(const Info info, DecodeBlob(digest, bytes));
+        ASSIGN_OR_RETURN(const bool there, HasBytes(ctx, info));
+        if (!there) lost.push_back(fmt::format("{}/{}", parts[0], parts[1]));
+        return db::Scan::kContinue;
+      }));
+  return lost;
+}
+
 absl::Status ContentStore::CleanUp(const Context& ctx) {
   std::vector<RemovableBlob> removable;
   {
@@ -303,6 +346,8 @@ absl::Status ContentStore::CleanUp(const Context& ctx) {
     return absl::OkStatus();
   }));
   if (!first.ok() || removable.empty()) return first;
+  // A file that came back after it is forgotten would be a stranger's.
+  RETURN_IF_ERROR(backend_.SyncDeletes(ctx));
   return metadata_.Write(ctx, [&](metadata::WriteTxn& txn) {
     txn.MarkByCollector();
     return ForgetRemovable(txn, removable);

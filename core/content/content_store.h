@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ class ContentStore {
   ContentStore(metadata::Metadata& metadata, Backend& backend, events::Publisher& events)
       : metadata_(metadata), backend_(backend), events_(events) {}
 
+  // What the disk has lost is NotFound, like what was never there: whoever needs it may write it
+  // anew. Its record stays, for Update and Delete too.
   absl::StatusOr<Info> Get(const Context& ctx, std::string_view digest) const;
   // In byte order of the digest; those after `after`, at most `limit` (0: all).
   absl::StatusOr<std::vector<Info>> List(const Context& ctx, std::string_view after,
@@ -67,9 +70,17 @@ class ContentStore {
   // Removes blobs and ingests that no record owns; see gc::Backend.
   absl::Status CleanUp(const Context& ctx);
 
+  // The blobs of all namespaces that have a record and no bytes, as "<namespace>/<digest>". Of a
+  // remote backend none is known.
+  absl::StatusOr<std::vector<std::string>> FindLost(const Context& ctx) const;
+
  private:
   friend class IngestWriter;
 
+  // Whether the bytes of a record are there, as far as their number tells. What a remote backend
+  // has, it tells when it is read.
+  absl::StatusOr<bool> HasBytes(const Context& ctx, const Info& info) const;
+  absl::StatusOr<std::optional<Info>> Find(const Context& ctx, const Digest& digest) const;
   // Attaches an existing blob to the caller's lease. False if there is no such blob.
   absl::StatusOr<bool> AdoptExisting(const Context& ctx, const Digest& digest);
   absl::StatusOr<bool> TryShare(const Context& ctx, const WriteOptions& options,

@@ -33,6 +33,7 @@ using ::gantry::testing::StatusIs;
 using metadata::TableId;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 // While it lives, no file of this process grows beyond `bytes`; a write past it fails.
 class FileSizeLimit {
@@ -130,6 +131,81 @@ TEST_F(ContentStoreTest, WhatACrashLeftHalfMadeIsGoneAfterTheNextStart) {
   EXPECT_TRUE(std::filesystem::exists(ingests / ".half"));  // it may be in the making
   Open(true);
   EXPECT_FALSE(std::filesystem::exists(ingests / ".half"));
+}
+
+TEST_F(ContentStoreTest, AnIngestThatCannotBeReadIsGoneAfterTheNextStart) {
+  const std::filesystem::path ingests = dir_.path() / "content" / "ingest";
+  for (const char* ref : {"cut", "renamed", "good"}) MustOpen(a_, {.ref = ref}).reset();
+  const auto folder = [&](const std::string& ref) { return ingests / Digest::Of(ref).hex(); };
+  std::ofstream(folder("a/1/cut") / "updatedat", std::ios::trunc).close();
+  std::filesystem::rename(folder("a/1/renamed"), folder("a/1/other"));
+  std::filesystem::create_directory(ingests / "lost+found");
+  Open(true);
+  EXPECT_FALSE(std::filesystem::exists(folder("a/1/cut")));
+  EXPECT_FALSE(std::filesystem::exists(folder("a/1/other")));
+  EXPECT_TRUE(std::filesystem::exists(folder("a/1/good")));
+  EXPECT_TRUE(std::filesystem::exists(ingests / "lost+found"));
+  EXPECT_EQ(MustOpen(a_, {.ref = "cut"})->offset(), 0);
+}
+
+TEST_F(ContentStoreTest, ARefThatIsTooLongIsRefused) {
+  EXPECT_THAT(store_->OpenWriter(a_, {.ref = std::string(4097, 'r')}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4097")));
+  { ASSERT_THAT(MustOpen(a_, {.ref = std::string(4096, 'r')})->Write("x"), IsOk()); }
+  EXPECT_EQ(MustOpen(a_, {.ref = std::string(4096, 'r')})->offset(), 1);
+}
+
+TEST_F(ContentStoreTest, WhatTheDiskHasLostIsNotFoundAndCanBeWrittenAnew) {
+  const Digest gone = Add(a_, "gone");
+  const Digest cut = Add(a_, "cut");
+  const Digest whole = Add(a_, "whole");
+  std::filesystem::remove(BlobFile(gone));
+  std::filesystem::resize_file(BlobFile(cut), 1);
+  Open(true);
+  const auto lost = store_->FindLost({});
+  ASSERT_THAT(lost, IsOk());
+  EXPECT_THAT(*lost, UnorderedElementsAre("a/" + gone.str(), "a/" + cut.str()));
+  const auto listed = store_->List(a_, {}, 0);
+  ASSERT_THAT(listed, IsOk());
+  ASSERT_EQ(listed->size(), 1U);
+  EXPECT_EQ(listed->front().digest, whole);
+  for (const auto& [digest, bytes] :
+       {std::pair(gone, std::string("gone")), std::pair(cut, std::string("cut"))}) {
+    EXPECT_THAT(store_->Get(a_, digest.str()), StatusIs(absl::StatusCode::kNotFound));
+    EXPECT_THAT(store_->Open(a_, digest.str()), StatusIs(absl::StatusCode::kNotFound));
+    for (const Context& ctx : {b_, a_}) {
+      auto writer = MustOpen(ctx, {.ref = "again", .expected = digest.str()});
+      ASSERT_NE(writer, nullptr);
+      EXPECT_EQ(writer->offset(), 0) << "a lost blob was taken for one that is there";
+      if (ctx.ns == "b") continue;
+      ASSERT_THAT(writer->Write(bytes), IsOk());
+      EXPECT_THAT(writer->Commit(ctx, 0, digest.str(), {}),
+                  StatusIs(absl::StatusCode::kAlreadyExists));
+    }
+    EXPECT_THAT(store_->Get(a_, digest.str()), IsOk());
+    EXPECT_EQ(std::filesystem::file_size(BlobFile(digest)), bytes.size());
+  }
+  EXPECT_THAT(*store_->FindLost({}), ElementsAre());
+}
+
+TEST_F(ContentStoreTest, LongWorkEndsWithItsCaller) {
+  { ASSERT_THAT(MustOpen(a_, {.ref = "resumed"})->Write("abc"), IsOk()); }
+  std::stop_source caller;
+  Context ctx = a_;
+  ctx.stop = caller.get_token();
+  const Digest shared = Add(a_, "shared");
+  Context in_b = b_;
+  in_b.stop = caller.get_token();
+  auto appended = MustOpen(in_b, {.ref = "appended", .expected = shared.str()});
+  auto backend_writer = backend_->OpenWriter(ctx, "hashed", 0);
+  ASSERT_THAT(backend_writer, IsOk());
+  ASSERT_THAT((*backend_writer)->Write("abc"), IsOk());
+  caller.request_stop();
+  EXPECT_THAT(backend_->OpenWriter(ctx, "a/1/resumed", 0), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT((*backend_writer)->Flush(DigestAlgorithm::kSha512),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(appended->Write("more"), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(MustOpen(a_, {.ref = "resumed"})->offset(), 3);
 }
 
 TEST_F(ContentStoreTest, ACommittedBlobIsReadOnlyAndReadsBack) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/content/ingest_dir.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 
@@ -10,6 +13,7 @@
 #include "core/digest/digest.h"
 #include "core/kernel/file.h"
 #include "core/kernel/tree.h"
+#include "core/log/log.h"
 
 namespace gantry::content {
 namespace {
@@ -79,7 +83,19 @@ absl::Status IngestDir::Create(const Description& description) const {
 }
 
 absl::Status IngestDir::SetUpdated(absl::Time updated_at) const {
-  return WriteSmall("updatedat", TimeText(updated_at));
+  // In place of one that is on disk already.
+  return ToStatus(kernel::WriteFileAtomic((folder_ / "updatedat").string(), TimeText(updated_at),
+                                          kFileMode, kernel::Durability::kFile));
+}
+
+absl::Status IngestDir::Sync() const {
+  for (const char* name : {"ref", "startedat", "updatedat", "total", "data"}) {
+    const auto file = kernel::Open((folder_ / name).string(), O_RDONLY | O_CLOEXEC);
+    if (!file && file.error().err == ENOENT) continue;  // A total that is not known.
+    if (!file) return ToStatus(file.error());
+    if (::fsync(file->get()) != 0) return FromErrno(errno, fmt::format("flush {} of ingest", name));
+  }
+  return ToStatus(kernel::SyncDirectory(folder_.string()));
 }
 
 absl::Status IngestDir::Remove() const {
@@ -91,10 +107,27 @@ absl::Status IngestDir::Remove() const {
   return ToStatus(kernel::RemoveTree(doomed.string()));
 }
 
-absl::Status IngestDir::RemoveAside(const std::filesystem::path& ingests) {
+bool IngestDir::Usable() const {
+  const std::optional<Description> description = Read();
+  return description && Digest::Of(description->ref).hex() == folder_.filename();
+}
+
+absl::Status IngestDir::RemoveUnusable(const std::filesystem::path& ingests) {
   return ForEachEntry(ingests, [](const std::filesystem::directory_entry& entry) {
-    if (!entry.path().filename().string().starts_with(kAsideMark)) return absl::OkStatus();
-    return ToStatus(kernel::RemoveTree(entry.path().string()));
+    const std::string name = entry.path().filename();
+    const bool aside = name.starts_with(kAsideMark);
+    if (!aside) {
+      if (!Digest::Parse("sha256:" + name).ok()) return absl::OkStatus();  // Not ours.
+      if (IngestDir(entry.path()).Usable()) return absl::OkStatus();
+    }
+    const absl::Status removed = ToStatus(kernel::RemoveTree(entry.path().string()));
+    if (!removed.ok()) {
+      log::Warn("cannot remove an ingest that cannot be read",
+                {{"path", entry.path().string()}, {"error", removed}});
+    } else if (!aside) {
+      log::Warn("removed an ingest that could not be read", {{"path", entry.path().string()}});
+    }
+    return absl::OkStatus();
   });
 }
 

@@ -40,14 +40,19 @@ class IngestDir {
   // Makes the folder and its files in place of whatever was there.
   absl::Status Create(const Description& description) const;
   absl::Status SetUpdated(absl::Time updated_at) const;
+  // Forces all files and their names to disk; the folder's own name is the caller's.
+  absl::Status Sync() const;
   absl::Status Remove() const;
 
-  // Removes what a crash left half made or half removed. Only while nobody writes.
-  static absl::Status RemoveAside(const std::filesystem::path& ingests);
+  // Removes what a crash left half made or half removed, and folders that nobody can resume because
+  // they cannot be read. What cannot be removed either stays. Only while nobody writes.
+  static absl::Status RemoveUnusable(const std::filesystem::path& ingests);
   static constexpr char kAsideMark = '.';  // what such names begin with
 
  private:
   std::filesystem::path Aside() const;
+  // Whether somebody who knows the ref can go on with it.
+  bool Usable() const;
   absl::Status WriteSmall(const char* name, std::string_view text) const;
   std::filesystem::path folder_;
 };

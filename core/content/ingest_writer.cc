@@ -16,9 +16,10 @@ using metadata::TableId;
 
 constexpr size_t kCopyBytes = 1 << 20;
 
-absl::Status Copy(BlobReader& from, BackendWriter& to) {
+absl::Status Copy(const Context& ctx, BlobReader& from, BackendWriter& to) {
   std::vector<char> buffer(kCopyBytes);
   for (int64_t offset = 0; offset < from.size();) {
+    RETURN_IF_ERROR(ctx.Check());
     ASSIGN_OR_RETURN(const size_t count, from.ReadAt(offset, buffer));
     if (count == 0) return DataLoss("blob is shorter than its size");
     RETURN_IF_ERROR(to.Write({buffer.data(), count}));
@@ -55,13 +56,13 @@ Digest IngestWriter::Current() const {
 absl::Status IngestWriter::Materialize(bool keep_bytes) {
   if (backend_ != nullptr) return absl::OkStatus();
   // The record must no longer promise the shared blob's bytes.
-  const Context ctx{.ns = ns_};
+  const Context ctx{.ns = ctx_.ns};
   RETURN_IF_ERROR(store_.RecordIngest(ctx, ref_, false, {}, 0));
   RETURN_IF_ERROR(store_.backend_.Abort(ctx, backend_ref_));
   ASSIGN_OR_RETURN(auto writer, store_.backend_.OpenWriter(ctx, backend_ref_, 0));
   if (keep_bytes) {
     ASSIGN_OR_RETURN(const auto blob, store_.backend_.Open(ctx, shared_digest_));
-    RETURN_IF_ERROR(Copy(*blob, *writer));
+    RETURN_IF_ERROR(Copy(ctx_, *blob, *writer));
   }
   backend_ = std::move(writer);
   shared_use_.reset();
@@ -82,7 +83,7 @@ absl::Status IngestWriter::Truncate() {
 absl::Status IngestWriter::Drop(const Context& ctx) {
   RETURN_IF_ERROR(store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     RETURN_IF_ERROR(metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref_));
-    return DeleteIngest(txn, ns_, ref_).status();
+    return DeleteIngest(txn, ctx_.ns, ref_).status();
   }));
   backend_.reset();
   return store_.backend_.Abort(ctx, backend_ref_);
@@ -124,10 +125,10 @@ absl::StatusOr<Digest> IngestWriter::FlushAndCompare(std::string_view expected_t
 absl::Status IngestWriter::Promise(const Context& ctx, const Digest& digest) {
   if (promised_ == digest.str()) return absl::OkStatus();
   RETURN_IF_ERROR(store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
-    ASSIGN_OR_RETURN(auto record, GetIngest(txn.view(), ns_, ref_));
+    ASSIGN_OR_RETURN(auto record, GetIngest(txn.view(), ctx_.ns, ref_));
     if (!record) return NoteRemovable(txn, digest.str());  // Collected while it was open.
     record->set_promised(digest.str());
-    return PutIngest(txn, ns_, ref_, *record);
+    return PutIngest(txn, ctx_.ns, ref_, *record);
   }));
   promised_ = digest.str();
   return absl::OkStatus();
@@ -136,14 +137,14 @@ absl::Status IngestWriter::Promise(const Context& ctx, const Digest& digest) {
 absl::StatusOr<bool> IngestWriter::Record(const Context& ctx, const Info& info) {
   return store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const bool known,
-                     txn.Has(TableId::kBlobs, db::JoinKey({ns_, info.digest.str()})));
+                     txn.Has(TableId::kBlobs, db::JoinKey({ctx_.ns, info.digest.str()})));
     RETURN_IF_ERROR(metadata::AddToLease(txn, ctx, metadata::kContentResource, info.digest.str()));
     RETURN_IF_ERROR(metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref_));
-    RETURN_IF_ERROR(txn.Delete(TableId::kIngests, db::JoinKey({ns_, ref_})).status());
+    RETURN_IF_ERROR(txn.Delete(TableId::kIngests, db::JoinKey({ctx_.ns, ref_})).status());
     if (known) return true;
     Info stamped = info;
     stamped.created_at = stamped.updated_at = txn.now();
-    RETURN_IF_ERROR(PutBlob(txn, ns_, stamped));
+    RETURN_IF_ERROR(PutBlob(txn, ctx_.ns, stamped));
     return false;
   });
 }
@@ -164,6 +165,9 @@ absl::StatusOr<Digest> IngestWriter::Commit(const Context& ctx, int64_t size,
     backend_.reset();
     shared_digest_ = digest;  // What status() tells from here on.
     shared_size_ = length;
+  } else {
+    // Whoever wrote it may still be on the way to making its name durable.
+    RETURN_IF_ERROR(store_.backend_.Sync(ctx, digest));
   }
   const absl::StatusOr<bool> recorded =
       Record(ctx.Detached(), {.digest = digest, .size = length, .labels = std::move(labels)});

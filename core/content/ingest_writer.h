@@ -18,6 +18,8 @@ namespace gantry::content {
 // A shared ingest stands on a blob that is there already: it is complete from the start and becomes
 // a real one only if it is written to.
 //
+// What takes long also ends with the context that it was opened with.
+//
 // Ownership: holds the ref's lock; outlived by the store. Destruction leaves the ingest resumable.
 // Threads:   one at a time.
 class IngestWriter final : public Writer {
@@ -42,8 +44,8 @@ class IngestWriter final : public Writer {
 
  private:
   friend class ContentStore;
-  IngestWriter(ContentStore& store, RefLocks::Held lock, std::string ns, std::string ref)
-      : store_(store), lock_(std::move(lock)), ns_(std::move(ns)), ref_(std::move(ref)) {}
+  IngestWriter(ContentStore& store, RefLocks::Held lock, Context ctx, std::string ref)
+      : store_(store), lock_(std::move(lock)), ctx_(std::move(ctx)), ref_(std::move(ref)) {}
 
   absl::Status Materialize(bool keep_bytes);
   absl::Status Validate(int64_t size, std::string_view expected, const Labels& labels) const;
@@ -55,7 +57,7 @@ class IngestWriter final : public Writer {
 
   ContentStore& store_;
   RefLocks::Held lock_;
-  const std::string ns_;
+  const Context ctx_;  // that it was opened with
   const std::string ref_;
   std::string backend_ref_;
   std::string promised_;                    // the digest in the ingest's record

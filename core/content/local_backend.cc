@@ -49,24 +49,24 @@ absl::StatusOr<std::unique_ptr<LocalBackend>> LocalBackend::Open(std::filesystem
   constexpr mode_t kMode = 0755;
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "ingest").string(), kMode)));
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "blobs").string(), kMode)));
-  RETURN_IF_ERROR(IngestDir::RemoveAside(root / "ingest"));
+  // Folders of our own are on disk before anything in them is promised.
+  RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory(root.string())));
+  if (root.has_parent_path())
+    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory(root.parent_path().string())));
+  RETURN_IF_ERROR(IngestDir::RemoveUnusable(root / "ingest"));
   return std::unique_ptr<LocalBackend>(new LocalBackend(std::move(root), clock));
-}
-
-std::filesystem::path LocalBackend::BlobPath(const Digest& digest) const {
-  return root_ / "blobs" / DigestAlgorithmName(digest.algorithm()) / digest.hex();
 }
 
 absl::StatusOr<std::optional<int64_t>> LocalBackend::Size(const Context&, const Digest& digest) {
   struct stat attributes {};
-  if (::stat(BlobPath(digest).c_str(), &attributes) == 0) return attributes.st_size;
+  if (::stat(blobs_.Path(digest).c_str(), &attributes) == 0) return attributes.st_size;
   if (errno == ENOENT) return std::nullopt;
   return FromErrno(errno, fmt::format("stat blob {}", digest.str()));
 }
 
 absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Context&,
                                                                const Digest& digest) {
-  auto fd = kernel::Open(BlobPath(digest).string(), O_RDONLY | O_CLOEXEC);
+  auto fd = kernel::Open(blobs_.Path(digest).string(), O_RDONLY | O_CLOEXEC);
   if (!fd) {
     if (fd.error().err == ENOENT) return NotFound("content {}", digest.str());
     return ToStatus(fd.error());
@@ -78,7 +78,7 @@ absl::StatusOr<std::unique_ptr<BlobReader>> LocalBackend::Open(const Context&,
 }
 
 absl::Status LocalBackend::Delete(const Context&, const Digest& digest) {
-  if (::unlink(BlobPath(digest).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  if (::unlink(blobs_.Path(digest).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   return FromErrno(errno, fmt::format("delete blob {}", digest.str()));
 }
 
@@ -96,18 +96,23 @@ absl::Status LocalBackend::ForEachBlob(const Context&,
   return ForEachEntry(root_ / "blobs", visit_blobs);
 }
 
-absl::Status LocalBackend::Touch(const Digest& digest, absl::Time updated_at) {
-  const struct timespec times[2] = {absl::ToTimespec(updated_at),
-                                    {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
-  if (::utimensat(AT_FDCWD, BlobPath(digest).c_str(), times, 0) == 0 || errno == ENOENT)
-    return absl::OkStatus();
-  return FromErrno(errno, fmt::format("set times of blob {}", digest.str()));
+absl::Status LocalBackend::Sync(const Context&, const Digest& digest) {
+  return blobs_.SyncBlob(digest);
 }
 
-absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const Context&,
+absl::Status LocalBackend::SyncDeletes(const Context&) {
+  for (const DigestAlgorithm algorithm :
+       {DigestAlgorithm::kSha256, DigestAlgorithm::kSha384, DigestAlgorithm::kSha512}) {
+    const absl::Status synced = blobs_.SyncNames(algorithm);
+    if (!synced.ok() && !absl::IsNotFound(synced)) return synced;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const Context& ctx,
                                                                         const std::string& ref,
                                                                         int64_t total) {
-  return LocalWriter::Open(root_, ref, total, clock_, hashing_);
+  return LocalWriter::Open(ctx, {ingests(), blobs_, clock_, hashing_}, ref, total);
 }
 
 absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const Context&,

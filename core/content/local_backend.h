@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/content/blob_folders.h"
 #include "core/content/content.h"
 
 namespace gantry::content {
@@ -28,7 +29,8 @@ class LocalBackend final : public Backend {
   absl::Status Delete(const Context& ctx, const Digest& digest) override;
   absl::Status ForEachBlob(const Context& ctx,
                            absl::FunctionRef<absl::Status(const Digest&)> visit) override;
-  absl::Status Touch(const Digest& digest, absl::Time updated_at) override;
+  absl::Status Sync(const Context& ctx, const Digest& digest) override;
+  absl::Status SyncDeletes(const Context& ctx) override;
   absl::StatusOr<std::unique_ptr<BackendWriter>> OpenWriter(const Context& ctx,
                                                             const std::string& ref,
                                                             int64_t total) override;
@@ -40,12 +42,12 @@ class LocalBackend final : public Backend {
 
  private:
   LocalBackend(std::filesystem::path root, const base::Clock& clock)
-      : root_(std::move(root)), clock_(clock) {}
+      : root_(std::move(root)), blobs_(root_ / "blobs"), clock_(clock) {}
 
-  std::filesystem::path BlobPath(const Digest& digest) const;
   std::filesystem::path ingests() const { return root_ / "ingest"; }
 
   const std::filesystem::path root_;
+  BlobFolders blobs_;
   const base::Clock& clock_;
   // Beside the threads that write: a thread of each kind keeps up with any disk.
   static constexpr size_t kHashThreads = 2;

@@ -23,13 +23,13 @@ constexpr mode_t kWriteAndExecute = 0333;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const std::filesystem::path& root,
+absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const Context& ctx, Place place,
                                                                const std::string& ref,
-                                                               int64_t total,
-                                                               const base::Clock& clock,
-                                                               base::WorkerPool& hashing) {
-  auto writer = std::unique_ptr<LocalWriter>(
-      new LocalWriter(root, IngestDir(root / "ingest", ref), clock, hashing));
+                                                               int64_t total) {
+  const base::Clock& clock = place.clock;
+  IngestDir dir(place.ingests, ref);
+  auto writer =
+      std::unique_ptr<LocalWriter>(new LocalWriter(ctx, std::move(place), std::move(dir)));
   const auto found = writer->dir_.Read();
   const bool resume =
       found && found->ref == ref && (total <= 0 || found->total <= 0 || found->total == total);
@@ -50,14 +50,15 @@ absl::Status LocalWriter::OpenData(int64_t keep) {
   if (!fd) return ToStatus(fd.error());
   data_ = *std::move(fd);
   if (keep == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(HashFile(hasher_));
+  RETURN_IF_ERROR(HashFile(ctx_, hasher_));
   if (::lseek(data_.get(), 0, SEEK_END) < 0) return FromErrno(errno, "seek ingest");
   return absl::OkStatus();
 }
 
-absl::Status LocalWriter::HashFile(Hasher& hasher) const {
+absl::Status LocalWriter::HashFile(const Context& ctx, Hasher& hasher) const {
   std::vector<char> buffer(kCopyBytes);
   for (off_t offset = 0;;) {
+    RETURN_IF_ERROR(ctx.Check());
     const ssize_t count = ::pread(data_.get(), buffer.data(), buffer.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return FromErrno(errno, "read ingest");
@@ -69,17 +70,17 @@ absl::Status LocalWriter::HashFile(Hasher& hasher) const {
 
 LocalWriter::~LocalWriter() {
   if (published_ || !data_) return;
-  // Whoever goes on with it may rely on what was acknowledged, also after a power cut: on the
-  // bytes, and on the folder's own name. A committed ingest does not pay for this.
-  absl::Status flushed = absl::OkStatus();
-  if (dirty_ && ::fdatasync(data_.get()) != 0) flushed = FromErrno(errno, "fdatasync");
-  flushed.Update(ToStatus(kernel::SyncDirectory((root_ / "ingest").string())));
-  if (!flushed.ok()) {
-    log::Warn("cannot flush ingest", {{"ref", description_.ref}, {"error", flushed}});
+  // Whoever goes on with it may rely on what was acknowledged, also after a power cut. A committed
+  // ingest does not pay for this.
+  if (const absl::Status kept = Keep(); !kept.ok()) {
+    log::Warn("cannot flush ingest", {{"ref", description_.ref}, {"error", kept}});
   }
-  if (const absl::Status updated = dir_.SetUpdated(description_.updated_at); !updated.ok()) {
-    log::Warn("cannot update ingest", {{"ref", description_.ref}, {"error", updated}});
-  }
+}
+
+absl::Status LocalWriter::Keep() {
+  RETURN_IF_ERROR(dir_.SetUpdated(description_.updated_at));
+  RETURN_IF_ERROR(dir_.Sync());
+  return ToStatus(kernel::SyncDirectory(place_.ingests.string()));
 }
 
 IngestStatus LocalWriter::status() const {
@@ -91,10 +92,9 @@ IngestStatus LocalWriter::status() const {
 }
 
 absl::Status LocalWriter::Write(std::string_view bytes) {
-  dirty_ = true;
   const auto before = static_cast<off_t>(hasher_.size_bytes());
   const kernel::Result<void> written = [&] {
-    const HashBeside hashing(hashing_, hasher_, bytes);
+    const HashBeside hashing(place_.hashing, hasher_, bytes);
     return kernel::WriteAll(data_.get(), bytes, "ingest data");
   }();
   if (!written) {
@@ -105,7 +105,7 @@ absl::Status LocalWriter::Write(std::string_view bytes) {
     return Internal("{}", written.error().Text());
   }
   StartWriteback();
-  description_.updated_at = clock_.Now();
+  description_.updated_at = place_.clock.Now();
   return absl::OkStatus();
 }
 
@@ -113,7 +113,7 @@ absl::Status LocalWriter::CutBack(off_t size) {
   if (::ftruncate(data_.get(), size) != 0) return FromErrno(errno, "truncate ingest");
   if (::lseek(data_.get(), 0, SEEK_END) < 0) return FromErrno(errno, "seek ingest");
   hasher_ = Hasher();
-  return HashFile(hasher_);
+  return HashFile({}, hasher_);
 }
 
 void LocalWriter::StartWriteback() {
@@ -125,21 +125,19 @@ void LocalWriter::StartWriteback() {
 }
 
 absl::Status LocalWriter::Truncate() {
-  dirty_ = true;
   if (::ftruncate(data_.get(), 0) != 0) return FromErrno(errno, "truncate ingest");
   if (::lseek(data_.get(), 0, SEEK_SET) < 0) return FromErrno(errno, "seek ingest");
   hasher_ = Hasher();
   writeback_ = 0;
-  description_.updated_at = clock_.Now();
+  description_.updated_at = place_.clock.Now();
   return absl::OkStatus();
 }
 
 absl::StatusOr<Digest> LocalWriter::Flush(DigestAlgorithm algorithm) {
   if (::fdatasync(data_.get()) != 0) return FromErrno(errno, "flush ingest");
-  dirty_ = false;
   if (algorithm == DigestAlgorithm::kSha256) return hasher_.Current();
   Hasher other(algorithm);
-  RETURN_IF_ERROR(HashFile(other));
+  RETURN_IF_ERROR(HashFile(ctx_, other));
   return other.Current();
 }
 
@@ -151,26 +149,25 @@ absl::Status LocalWriter::Publish(const Digest& digest) {
 }
 
 absl::Status LocalWriter::Rename(const Digest& digest) {
-  const std::filesystem::path folder = root_ / "blobs" / DigestAlgorithmName(digest.algorithm());
-  const std::filesystem::path blob = folder / digest.hex();
-  struct stat attributes {};
-  if (::stat(blob.c_str(), &attributes) == 0)
-    return absl::OkStatus();  // The same bytes by their digest.
-  if (::fstat(data_.get(), &attributes) != 0) return FromErrno(errno, "stat ingest");
-  if (::fchmod(data_.get(), attributes.st_mode & 07777 & ~kWriteAndExecute) != 0)
+  const std::filesystem::path blob = place_.blobs.Path(digest);
+  struct stat own {};
+  if (::fstat(data_.get(), &own) != 0) return FromErrno(errno, "stat ingest");
+  struct stat other {};
+  if (::stat(blob.c_str(), &other) == 0 && other.st_size == own.st_size) {
+    // The same bytes by their digest, but maybe there since a moment only. One of another size is
+    // damaged, and replaced.
+    return place_.blobs.SyncBlob(digest);
+  }
+  if (::fchmod(data_.get(), own.st_mode & 07777 & ~kWriteAndExecute) != 0)
     return FromErrno(errno, "chmod blob");
-  const struct timespec now = absl::ToTimespec(clock_.Now());
+  const struct timespec now = absl::ToTimespec(place_.clock.Now());
   const struct timespec times[2] = {now, now};
   if (::futimens(data_.get(), times) != 0) return FromErrno(errno, "set times of blob");
-  if (::mkdir(folder.c_str(), 0755) == 0) {
-    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory((root_ / "blobs").string())));
-  } else if (errno != EEXIST) {
-    return FromErrno(errno, fmt::format("create {}", folder.string()));
-  }
+  RETURN_IF_ERROR(place_.blobs.Make(digest.algorithm()));
   if (::rename(dir_.data().c_str(), blob.c_str()) != 0) {
     return FromErrno(errno, fmt::format("rename to {}", blob.string()));
   }
-  return ToStatus(kernel::SyncDirectory(folder.string()));
+  return place_.blobs.SyncNames(digest.algorithm());
 }
 
 }  // namespace gantry::content

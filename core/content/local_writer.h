@@ -6,7 +6,9 @@
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/base/context.h"
 #include "core/base/worker_pool.h"
+#include "core/content/blob_folders.h"
 #include "core/content/content.h"
 #include "core/content/ingest_dir.h"
 #include "core/digest/digest.h"
@@ -17,12 +19,17 @@ namespace gantry::content {
 // Writes one ingest of a LocalBackend and turns it into a blob.
 class LocalWriter final : public BackendWriter {
  public:
-  // `root` holds blobs/ and ingest/. `hashing` has threads for large writes. Resuming hashes what
-  // is there again: a running hash is not stored.
-  static absl::StatusOr<std::unique_ptr<LocalWriter>> Open(const std::filesystem::path& root,
-                                                           const std::string& ref, int64_t total,
-                                                           const base::Clock& clock,
-                                                           base::WorkerPool& hashing);
+  // The backend's; outlives the writer.
+  struct Place {
+    std::filesystem::path ingests;
+    BlobFolders& blobs;
+    const base::Clock& clock;
+    base::WorkerPool& hashing;  // threads for large writes
+  };
+
+  // Resuming hashes what is there again: a running hash is not stored.
+  static absl::StatusOr<std::unique_ptr<LocalWriter>> Open(const Context& ctx, Place place,
+                                                           const std::string& ref, int64_t total);
   ~LocalWriter() override;
 
   IngestStatus status() const override;
@@ -33,28 +40,27 @@ class LocalWriter final : public BackendWriter {
   absl::Status Publish(const Digest& digest) override;
 
  private:
-  LocalWriter(std::filesystem::path root, IngestDir dir, const base::Clock& clock,
-              base::WorkerPool& hashing)
-      : root_(std::move(root)), dir_(std::move(dir)), clock_(clock), hashing_(hashing) {}
+  LocalWriter(Context ctx, Place place, IngestDir dir)
+      : ctx_(std::move(ctx)), place_(std::move(place)), dir_(std::move(dir)) {}
 
   absl::Status OpenData(int64_t keep_bytes);
-  absl::Status HashFile(Hasher& hasher) const;
+  absl::Status HashFile(const Context& ctx, Hasher& hasher) const;
   // After a failed write: makes file and running hash agree again.
   absl::Status CutBack(off_t size);
   absl::Status Rename(const Digest& digest);
+  // Makes what was acknowledged survive a power cut.
+  absl::Status Keep();
   // Lets the kernel write what has come in to disk while more arrives, so that little is left for
   // the flush at the end.
   void StartWriteback();
 
-  const std::filesystem::path root_;
+  const Context ctx_;
+  const Place place_;
   const IngestDir dir_;
-  const base::Clock& clock_;
-  base::WorkerPool& hashing_;
   IngestDir::Description description_;
   kernel::UniqueFd data_;
   Hasher hasher_;
   off_t writeback_ = 0;     // up to here the kernel was told to write
-  bool dirty_ = false;      // bytes that are not on disk yet
   bool published_ = false;  // the folder is gone
 };
 

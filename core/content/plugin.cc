@@ -4,9 +4,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/content/local_backend.h"
 #include "core/events/exchange.h"
+#include "core/log/log.h"
 
 namespace gantry::content {
 namespace {
@@ -50,7 +52,12 @@ plugin::Registration StorePlugin() {
             ASSIGN_OR_RETURN(Backend * backend, init.Get(kBackend));
             ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
             ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
-            return std::make_unique<ContentStore>(*metadata, *backend, *exchange);
+            auto store = std::make_unique<ContentStore>(*metadata, *backend, *exchange);
+            ASSIGN_OR_RETURN(const std::vector<std::string> lost, store->FindLost({}));
+            for (const std::string& blob : lost)
+              log::Error("content has lost its bytes", {{"digest", blob}});
+            if (!lost.empty()) init.meta().exports["lost"] = std::to_string(lost.size());
+            return store;
           }});
 }
 

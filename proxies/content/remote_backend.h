@@ -48,8 +48,9 @@ class RemoteBackend final : public content::Backend {
   absl::Status Delete(const Context& ctx, const Digest& digest) override;
   absl::Status ForEachBlob(const Context& ctx,
                            absl::FunctionRef<absl::Status(const Digest&)> visit) override;
-  // The other process has its own times.
-  absl::Status Touch(const Digest&, absl::Time) override { return absl::OkStatus(); }
+  // What the other process answers for is on its disk.
+  absl::Status Sync(const Context&, const Digest&) override { return absl::OkStatus(); }
+  absl::Status SyncDeletes(const Context&) override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<content::BackendWriter>> OpenWriter(const Context& ctx,
                                                                      const std::string& ref,
                                                                      int64_t total) override;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is forced to disk before something is acknowledged. This binary's fsync() and fdatasync()
+// come before the C library's and note what they are called for.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "core/base/testing/fake_clock.h"
+#include "core/base/testing/matchers.h"
+#include "core/base/testing/temp_dir.h"
+#include "core/content/content_store.h"
+#include "core/content/ingest_writer.h"
+#include "core/content/local_backend.h"
+#include "core/events/testing/recording_publisher.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+std::mutex synced_mutex;
+std::set<std::string> synced;
+
+void Note(int fd) {
+  std::error_code unknown;
+  const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), unknown);
+  const std::lock_guard lock(synced_mutex);
+  synced.insert(path.string());
+}
+
+std::set<std::string> TakeSynced() {
+  const std::lock_guard lock(synced_mutex);
+  return std::exchange(synced, {});
+}
+
+}  // namespace
+
+extern "C" int fsync(int fd) {
+  Note(fd);
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+extern "C" int fdatasync(int fd) {
+  Note(fd);
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
+
+namespace gantry::content {
+namespace {
+
+using ::gantry::testing::IsOk;
+using ::testing::Contains;
+using ::testing::IsSupersetOf;
+
+class DurabilityTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto metadata = metadata::Metadata::Open(
+        {.db = {.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 28}}, clock_);
+    ASSERT_THAT(metadata, IsOk());
+    metadata_ = *std::move(metadata);
+    auto backend = LocalBackend::Open(content_, clock_);
+    ASSERT_THAT(backend, IsOk());
+    backend_ = *std::move(backend);
+    store_ = std::make_unique<ContentStore>(*metadata_, *backend_, events_);
+  }
+
+  std::unique_ptr<IngestWriter> MustOpen(const Context& ctx, const WriteOptions& options) {
+    auto writer = store_->OpenWriter(ctx, options);
+    EXPECT_THAT(writer, IsOk());
+    return writer.ok() ? *std::move(writer) : nullptr;
+  }
+  // Writes the bytes under a ref of their own, up to the commit.
+  std::unique_ptr<IngestWriter> Written(const Context& ctx, const std::string& bytes) {
+    auto writer = MustOpen(ctx, {.ref = "write-" + bytes});
+    EXPECT_THAT(writer->Write(bytes), IsOk());
+    return writer;
+  }
+  std::string Blob(const std::string& bytes) const {
+    return content_ / "blobs/sha256" / Digest::Of(bytes).hex();
+  }
+
+  testing::TempDir dir_;
+  const std::filesystem::path content_ = std::filesystem::canonical(dir_.path()) / "content";
+  const std::string blobs_ = content_ / "blobs/sha256";
+  base::FakeClock clock_;
+  events::RecordingPublisher events_;
+  std::unique_ptr<metadata::Metadata> metadata_;
+  std::unique_ptr<LocalBackend> backend_;
+  std::unique_ptr<ContentStore> store_;
+  const Context a_{.ns = "a"};
+  const Context b_{.ns = "b"};
+};
+
+TEST_F(DurabilityTest, ABlobIsOnDiskWithItsNameWhoeverPutItThere) {
+  auto first = Written(a_, "x");
+  auto second = Written(b_, "x");
+  TakeSynced();
+  ASSERT_THAT(first->Commit(a_, 0, {}, {}), IsOk());
+  EXPECT_THAT(TakeSynced(), IsSupersetOf({content_ / "blobs", content_ / "blobs/sha256"}));
+  ASSERT_THAT(second->Commit(b_, 0, {}, {}), IsOk());
+  EXPECT_THAT(TakeSynced(), IsSupersetOf({blobs_, Blob("x")}));
+  auto shared = MustOpen({.ns = "c"}, {.ref = "r", .expected = Digest::Of("x").str()});
+  TakeSynced();
+  ASSERT_THAT(shared->Commit({.ns = "c"}, 0, {}, {}), IsOk());
+  EXPECT_THAT(TakeSynced(), IsSupersetOf({blobs_, Blob("x")}));
+}
+
+TEST_F(DurabilityTest, AnIngestThatIsLeftIsOnDiskWithAllThatDescribesIt) {
+  auto writer = MustOpen(a_, {.ref = "r", .total = 5});
+  ASSERT_THAT(writer->Write("x"), IsOk());
+  TakeSynced();
+  writer.reset();
+  const std::string folder = content_ / "ingest" / Digest::Of("a/1/r").hex();
+  EXPECT_THAT(TakeSynced(), IsSupersetOf({folder + "/data", folder + "/ref", folder + "/startedat",
+                                          folder + "/updatedat", folder + "/total", folder,
+                                          std::string(content_ / "ingest")}));
+}
+
+TEST_F(DurabilityTest, ADeletionIsOnDiskBeforeItIsForgotten) {
+  ASSERT_THAT(Written(a_, "x")->Commit(a_, 0, {}, {}), IsOk());
+  ASSERT_THAT(store_->Delete(a_, Digest::Of("x").str()), IsOk());
+  TakeSynced();
+  ASSERT_THAT(store_->CleanUp({}), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(Blob("x")));
+  EXPECT_THAT(TakeSynced(), Contains(blobs_));
+}
+
+}  // namespace
+}  // namespace gantry::content
