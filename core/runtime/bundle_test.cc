@@ -3,7 +3,6 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 
 #include "core/base/testing/matchers.h"
 #include "core/base/testing/temp_dir.h"
+#include "core/kernel/testing/require.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -54,6 +54,11 @@ class BundleTest : public ::testing::Test {
   BundleRoots roots_{.state = dir_.path() / "state", .root = dir_.path() / "root"};
 };
 
+class RootBundleTest : public BundleTest {
+ protected:
+  void SetUp() override { ::gantry::testing::RequireRoot(); }
+};
+
 TEST_F(BundleTest, HoldsWhatAShimExpects) {
   const auto bundle = Create(R"({"a": 1})");
   ASSERT_THAT(bundle, IsOk());
@@ -75,8 +80,7 @@ TEST_F(BundleTest, HasNoConfigWithoutASpec) {
   EXPECT_FALSE(fs::exists(bundle->path() / "config.json"));
 }
 
-TEST_F(BundleTest, OpensToTheGroupThatIsRootInside) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a directory to another group";
+TEST_F(RootBundleTest, OpensToTheGroupThatIsRootInside) {
   const auto bundle = Create(
       R"({"linux": {"gidMappings": [{"containerID": 1, "hostID": 7, "size": 1},
                                     {"containerID": 0, "hostID": 100000, "size": 65536}]}})");
@@ -166,8 +170,7 @@ TEST_F(BundleTest, RemoveNeverDeletesWhatLiesInTheRootfs) {
   EXPECT_EQ(Read(bundle->rootfs() / "data"), "precious");
 }
 
-TEST_F(BundleTest, RemoveUnmountsWhatIsStackedOnTheRootfs) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";
+TEST_F(RootBundleTest, RemoveUnmountsWhatIsStackedOnTheRootfs) {
   const auto bundle = Create();
   ASSERT_THAT(bundle, IsOk());
   const fs::path source = dir_.path() / "image";

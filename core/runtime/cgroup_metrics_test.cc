@@ -8,6 +8,8 @@
 
 #include "core/base/testing/matchers.h"
 #include "core/base/testing/temp_dir.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/testing/require.h"
 #include "core/runtime/cgroup_files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -139,12 +141,22 @@ TEST_F(CgroupMetricsTest, ReadsVersion1) {
 }
 
 TEST_F(CgroupMetricsTest, FindsOurOwnCgroup) {
+  if (!kernel::DetectCgroupMode()) return ::gantry::testing::SkipFor("cgroups");
   const auto place = FindCgroup(::getpid());
-  if (!place.ok()) GTEST_SKIP() << "no cgroup file system here: " << place.status();
+  ASSERT_THAT(place, IsOk());
   const auto metrics = ReadCgroupMetrics(*place);
   ASSERT_THAT(metrics, IsOk());
-  EXPECT_EQ(metrics->type_url(), place->unified ? "io.containerd.cgroups.v2.Metrics"
-                                                : "io.containerd.cgroups.v1.Metrics");
+  if (place->unified) {
+    EXPECT_EQ(metrics->type_url(), "io.containerd.cgroups.v2.Metrics");
+    io::containerd::cgroups::v2::Metrics read;
+    ASSERT_TRUE(read.ParseFromString(metrics->value()));
+    EXPECT_GT(read.cpu().usage_usec(), 0U);
+  } else {
+    EXPECT_EQ(metrics->type_url(), "io.containerd.cgroups.v1.Metrics");
+    io::containerd::cgroups::v1::Metrics read;
+    ASSERT_TRUE(read.ParseFromString(metrics->value()));
+    EXPECT_GT(read.cpu().usage().total(), 0U);
+  }
 }
 
 TEST_F(CgroupMetricsTest, ACgroupThatIsGoneIsNotFound) {

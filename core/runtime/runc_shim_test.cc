@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/kernel/testing/require.h"
 #include "core/runtime/cgroup_metrics.h"
 #include "core/runtime/testing/real_container.h"
 #include "core/runtime/testing/task_fixture.h"
@@ -41,11 +42,14 @@ class RuncShimTest : public testing::TaskFixture, public ::testing::WithParamInt
   void SetUp() override {
     const char* program = std::getenv(GetParam().variable);
     program_ = program != nullptr ? program : GetParam().program;
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root to run containers";
+    ::gantry::testing::RequireRoot();
+    if (IsSkipped() || HasFatalFailure()) return;
     if (!fs::exists(program_)) {
-      GTEST_SKIP() << "no shim: set " << GetParam().variable << " to a containerd-shim-runc-v2";
+      return ::gantry::testing::SkipFor("a containerd-shim-runc-v2: set " +
+                                        std::string(GetParam().variable));
     }
-    if (!fs::exists("/bin/busybox")) GTEST_SKIP() << "needs busybox-static";
+    ::gantry::testing::RequireProgram("/bin/busybox");
+    if (IsSkipped() || HasFatalFailure()) return;
     testing::MakeRootfs(dir_.path() / "image");
     ListenForEvents();
   }
