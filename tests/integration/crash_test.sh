@@ -51,9 +51,11 @@ mark_clean
 
 run_detached() { ctr run -d --fifo-dir $work/fifos "$@"; } # whose fifos are ours to remove
 
+signals_mount=(--mount "type=bind,src=$work/signals,dst=/signals,options=rbind:ro")
+
 # A container that runs until the file is there, then exits with 5.
 waiter() { # ID
-  run_detached --mount type=bind,src=$work/signals,dst=/signals,options=rbind:ro $image "$1" \
+  run_detached "${signals_mount[@]}" $image "$1" \
     sh -c "while [ ! -e /signals/$1 ]; do sleep 0.02; done; exit 5"
 }
 
@@ -107,10 +109,13 @@ test_exit_while_the_daemon_is_away() {
 }
 
 test_exit_of_an_exec_while_the_daemon_is_away() {
-  sleeper away-exec
-  ctr tasks exec -d --fifo-dir $work/fifos --exec-id short away-exec sh -c 'sleep 0.3'
+  run_detached "${signals_mount[@]}" $image away-exec sleep 1000
+  ctr tasks exec -d --fifo-dir $work/fifos --exec-id short away-exec sh -c 'while [ ! -e /signals/short ]; do sleep 0.02; done'
+  local pid
+  pid=$(ctr tasks ps away-exec | awk '/short/ {print $1}')
   kill_daemon
-  sleep 0.5
+  touch $work/signals/short
+  within 5 gone "$pid"
   start_daemon
   same 1 "$(ctr tasks ps away-exec | tail -n +2 | wc -l)"
   prints hello ctr tasks exec --exec-id after away-exec echo hello
@@ -223,8 +228,22 @@ step() { # NUMBER
   esac
 }
 
+# What a step's client was told before the kill is so after the restart.
+answered() { # NUMBER
+  local id=random-$1
+  case $(($1 % 7)) in
+    0) matches "(^|$nl)$id($nl|\$)" "$(ctr containers ls -q)" ;;
+    1) task_is "$id" RUNNING ;;
+    2) matches "[^a-z0-9]e$1[^0-9]" "$(ctr tasks ps base)" ;;
+    3) lacks "[^a-z0-9]e$1[^0-9]" "$(ctr tasks ps base)" ;;
+    4) lacks "(^|$nl)$id($nl|\$)" "$(ctr containers ls -q)" ;;
+    5) lacks example.org/crash:1 "$(ctr images ls -q)" ;;
+    6) lacks "$remote" "$(ctr images ls -q)" ;;
+  esac
+}
+
 test_kills_at_random_moments() {
-  local round client
+  local round client status nl=$'\n'
   explain_seed() { echo "SEED=$seed, round $round"; }
   RANDOM=$((seed % 32768))
   sleeper base
@@ -236,7 +255,9 @@ test_kills_at_random_moments() {
     kill_daemon
     start_daemon
     within 10 gone $client
-    wait $client || true
+    status=0
+    wait $client || status=$?
+    if [ $status = 0 ]; then answered "$round"; fi
   done
   task_is base RUNNING
   remove_all "$ns"
