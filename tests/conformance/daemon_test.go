@@ -229,3 +229,25 @@ func TestSecondDaemonOnOneRoot(t *testing.T) {
 	_, err = d.client.Version(d.env(t).ctx)
 	ok(t, err)
 }
+
+// TestFolderModes: other users of the host reach nothing of images and containers.
+func TestFolderModes(t *testing.T) {
+	t.Parallel()
+	d, err := newDaemon(daemonOptions{name: "mode"})
+	ok(t, err)
+	for _, dir := range []string{d.root, d.state} {
+		ok(t, os.Chmod(dir, 0o755))
+	}
+	ok(t, d.start())
+	defer d.stop(t)
+	d.env(t).held().layer("base", "", nil)
+	modes := map[string]os.FileMode{d.root: 0o700, d.pluginDir("io.containerd.snapshotter.v1.overlayfs"): 0o700}
+	if run.daemon == "gantryd" { // containerd lets a state folder be that is there, and relies on the root's mode
+		modes[d.state], modes[d.pluginDir("io.containerd.metadata.v1.bolt")] = 0o711, 0o700
+	}
+	for path, want := range modes {
+		info, err := os.Stat(path)
+		ok(t, err)
+		equal(t, "mode of "+path, info.Mode().Perm(), want)
+	}
+}

@@ -5,8 +5,10 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -87,6 +89,12 @@ func (x *faked) end(id string) {
 	ok(x.t, err)
 	equal(x.t, "exit status", answer.ExitStatus, 137)
 	ok(x.t, x.taskRPC(x.ctx, "Delete", id, ""))
+	x.gone(id)
+}
+
+// gone waits for the end of a deleted task's shim.
+func (x *faked) gone(id string) {
+	x.t.Helper()
 	eventually(x.t, 5*time.Second, "the shim is gone", func() bool { return len(shimsOf(x.daemon, id)) == 0 })
 	bundle := (&box{e: x.env, id: id}).bundle()
 	equal(x.t, "bundle", exists(bundle), false)
@@ -246,4 +254,57 @@ func TestS055_RepeatedDelete(t *testing.T) {
 	b := &box{e: x.env, id: "c"}
 	b.cleanupTask()
 	eventually(t, 10*time.Second, "nothing is left", func() bool { return len(shimsOf(x.daemon, "c")) == 0 && !exists(b.bundle()) })
+}
+
+// TestS084_DisconnectedKiller hangs up while its Kill is under way: the process dies all the same.
+func TestS084_DisconnectedKiller(t *testing.T) {
+	x := newFaked(t, fakeshim.Manners{})
+	ok(t, x.create("c"))
+	x.start("c")
+	release := x.hang("Kill", "c")
+	ctx, cancel := context.WithCancel(x.ctx)
+	killed := make(chan error, 1)
+	go func() { killed <- x.taskRPC(ctx, "Kill", "c", "") }()
+	eventually(t, 10*time.Second, "the shim is asked", func() bool { return exists(filepath.Join(x.folder, "Kill.c.reached")) })
+	cancel()
+	wantCode(t, <-killed, codes.Canceled)
+	release()
+	answer, err := x.tasks().Wait(x.ctx, &tasksapi.WaitRequest{ContainerID: "c"})
+	ok(t, err)
+	equal(t, "exit status", answer.ExitStatus, 137)
+	ok(t, x.taskRPC(x.ctx, "Delete", "c", ""))
+	x.gone("c")
+}
+
+// TestS083_ListWhileTasksVanish lists without a pause while tasks come and go.
+func TestS083_ListWhileTasksVanish(t *testing.T) {
+	x := newFaked(t, fakeshim.Manners{})
+	ok(t, x.create("stays"))
+	x.start("stays")
+	stop, lists := make(chan struct{}), make(chan int, 1)
+	go func() {
+		done := 0
+		for ; !stopped(stop); done++ {
+			answer, err := x.tasks().List(x.ctx, &tasksapi.ListTasksRequest{})
+			if err != nil {
+				t.Errorf("list: %v", err)
+				break
+			}
+			if !slices.ContainsFunc(answer.Tasks, func(p *taskapi.Process) bool { return p.ID == "stays" }) {
+				t.Errorf("the task that stays is not among %v", answer.Tasks)
+			}
+		}
+		lists <- done
+	}()
+	for i := range 5 {
+		id := fmt.Sprintf("passing%d", i)
+		ok(t, x.create(id))
+		x.start(id)
+		x.end(id)
+	}
+	close(stop)
+	if <-lists == 0 {
+		t.Error("nothing was listed")
+	}
+	x.end("stays")
 }

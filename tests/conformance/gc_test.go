@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -118,6 +119,49 @@ func TestL171_ReferenceLabelForms(t *testing.T) {
 	}
 	for name, counts := range images {
 		g.check(name, g.hasImage(name), counts)
+	}
+}
+
+// TestL171_CollectibleReferences keeps activated mounts and streams by labels of an image, which tells them from what a
+// lease alone kept.
+func TestL171_CollectibleReferences(t *testing.T) {
+	e := ownEnv(t)
+	lease := e.lease("", nil)
+	maker := e.leased(lease)
+	labels, kept := map[string]string{}, []string{}
+	ends := map[string]chan error{}
+	for _, suffix := range []string{"", ".x", "/x", "x"} {
+		name := "by " + suffix
+		_, err := maker.activate(name, false, nil, bind(folderWith(t, "a")), formatted("{{ mount 0 }}"))
+		ok(t, err)
+		stream, _, _, err := maker.openStream(streamInit(name))
+		ok(t, err)
+		ended := make(chan error, 1)
+		go func() { _, err := stream.Recv(); ended <- err }()
+		labels["containerd.io/gc.ref.mount"+suffix], labels["containerd.io/gc.ref.stream"+suffix] = name, name
+		ends[name] = ended
+		if suffix != "x" {
+			kept = append(kept, name)
+		}
+	}
+	slices.Sort(kept)
+	e.image("i", someDigest, labels)
+	e.deleteLease(lease, true)
+	if got := e.listActivations(); !slices.Equal(got, kept) {
+		t.Errorf("activations %v, want %v", got, kept)
+	}
+	within(t, "the end of the stream without reference", func() error { return <-ends["by x"] })
+	for _, name := range kept {
+		select {
+		case err := <-ends[name]:
+			t.Errorf("stream %q ended: %v", name, err)
+		default:
+		}
+	}
+	e.deleteImage("i", true)
+	equal(t, "activations left", len(e.listActivations()), 0)
+	for _, name := range kept {
+		within(t, "the end of stream "+name, func() error { return <-ends[name] })
 	}
 }
 

@@ -77,6 +77,11 @@ func (p *proxysnap) order(method string, fault proxy.Fault) func() {
 	return func() { os.Remove(path) }
 }
 
+// hangs tells whether a call has come to hang in a method.
+func (p *proxysnap) hangs(method string) bool {
+	return exists(filepath.Join(p.dir, "faults", method+".reached"))
+}
+
 // calls returns the logged calls of one method.
 func (p *proxysnap) calls(method string) []proxy.Call {
 	p.t.Helper()

@@ -179,7 +179,8 @@ func TestL118_CrashAfterBackendPrepare(t *testing.T) {
 	end := x.p.order("prepare", proxy.Fault{Mode: proxy.ModeHangAfter, Key: "lost"})
 	done := make(chan error, 1)
 	go func() { done <- x.prepare("lost", "", rooted()) }()
-	eventually(t, 10*time.Second, "the backend has made it", func() bool { return len(x.folders()) == 1 })
+	eventually(t, 10*time.Second, "the backend has made it", func() bool { return x.p.hangs("prepare") })
+	equal(t, "folders", len(x.folders()), 1)
 	x.kill()
 	<-done
 	end()
@@ -201,8 +202,7 @@ func TestL119_CrashAfterBackendCommit(t *testing.T) {
 	end := x.p.order("commit", proxy.Fault{Mode: proxy.ModeHangAfter})
 	done := make(chan error, 1)
 	go func() { done <- x.commit("name", "key") }()
-	eventually(t, 10*time.Second, "the backend is asked", func() bool { return len(x.p.calls("Commit")) == 1 })
-	time.Sleep(scaled(100 * time.Millisecond)) // The backend's own transaction.
+	eventually(t, 10*time.Second, "the backend has committed", func() bool { return x.p.hangs("commit") })
 	x.kill()
 	<-done
 	end()

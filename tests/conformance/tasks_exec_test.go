@@ -138,11 +138,25 @@ func TestS068_FailedExecStart(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "OCI runtime exec failed") || !strings.Contains(err.Error(), "/no/such/command") {
 		t.Errorf("start gave %v", err)
 	}
+	within(t, "the answer of Wait", func() *tasksapi.WaitResponse { return <-waited })
 	deleted, err := e.tasks().DeleteProcess(e.ctx, &tasksapi.DeleteProcessRequest{ContainerID: b.id, ExecID: "e"})
 	ok(t, err)
 	equal(t, "pid", deleted.Pid, 0)
 	events.want(t, "/tasks/exec-added", e.ns)
 	events.none(t, 100*time.Millisecond)
+}
+
+// TestS068_StateAfterFailedExecStart: what has never run has not stopped, though Wait has an answer.
+func TestS068_StateAfterFailedExecStart(t *testing.T) {
+	e := newEnv(t)
+	b := e.sleeper()
+	_, err := e.tasks().Exec(e.ctx, &tasksapi.ExecProcessRequest{ContainerID: b.id, ExecID: "e", Spec: processOf("/no/such/command")})
+	ok(t, err)
+	if e.taskRPC(e.ctx, "Start", b.id, "e") == nil {
+		t.Error("a command that is not there was started")
+	}
+	ok(t, e.taskRPC(e.ctx, "Wait", b.id, "e"))
+	equal(t, "status", b.status("e"), taskapi.Status_CREATED)
 }
 
 func TestS077_Pids(t *testing.T) {
@@ -198,6 +212,7 @@ func TestS078_Update(t *testing.T) {
 	ok(t, b.task.Update(e.ctx, containerd.WithResources(&specs.LinuxResources{
 		Memory: &specs.LinuxMemory{Limit: &limit}, Pids: &specs.LinuxPids{Limit: &pids},
 		CPU: &specs.LinuxCPU{Shares: &shares}})))
+	found := 0
 	for _, row := range [][3]string{
 		{"memory", "memory.limit_in_bytes", fmt.Sprint(limit)}, {"memory", "memory.max", fmt.Sprint(limit)},
 		{"pids", "pids.max", "77"}, {"cpu", "cpu.shares", "512"},
@@ -209,6 +224,10 @@ func TestS078_Update(t *testing.T) {
 		text, err := os.ReadFile(path)
 		ok(t, err)
 		equal(t, row[1], strings.TrimSpace(string(text)), row[2])
+		found++
+	}
+	if found < 2 {
+		t.Errorf("%d files looked at", found)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
 	taskapi "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/pkg/cio"
-	"github.com/containerd/errdefs"
 	"google.golang.org/grpc/codes"
 )
 
@@ -154,13 +153,13 @@ func shimsOf(d *daemon, id string) []int {
 
 func TestS069_S070_Delete(t *testing.T) {
 	e := newEnv(t)
-	b := e.run(boxOptions{args: sh("trap 'exit 9' TERM; while true; do sleep 0.05; done"), io: cio.NullIO})
+	b := e.run(boxOptions{args: sh("trap 'exit 9' TERM; echo ready; while true; do sleep 0.05; done")})
 	_, err := e.tasks().Delete(e.ctx, &tasksapi.DeleteTaskRequest{ContainerID: b.id})
 	if err == nil {
 		t.Fatal("a running task was deleted")
 	}
 	equal(t, "status", b.status(""), taskapi.Status_RUNNING)
-	time.Sleep(100 * time.Millisecond) // The shell needs a moment for its trap.
+	eventually(t, 5*time.Second, "the trap is set", func() bool { return b.out.String() != "" })
 	ok(t, b.task.Kill(e.ctx, syscall.SIGTERM))
 	waited, err := e.tasks().Wait(e.ctx, &tasksapi.WaitRequest{ContainerID: b.id})
 	ok(t, err)
@@ -180,36 +179,23 @@ func TestS069_S070_Delete(t *testing.T) {
 	equal(t, "cgroup", exists(created.cgroup("memory", "")), false)
 }
 
-func ignoreNotFound(err error) error {
-	if errdefs.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
 func TestS071_S073_Kill(t *testing.T) {
 	e := newEnv(t)
-	for signal, want := range map[syscall.Signal]uint32{syscall.SIGKILL: 137, syscall.SIGHUP: 129} {
-		b := e.run(boxOptions{args: sh("echo ready; exec sleep 1000")})
-		eventually(t, 5*time.Second, "it runs", func() bool { return b.out.String() != "" })
-		// The first process of a PID namespace ignores signals without a handler, except from outside.
-		ok(t, b.task.Kill(e.ctx, signal))
-		if signal != syscall.SIGKILL {
-			time.Sleep(50 * time.Millisecond)
-			ok(t, ignoreNotFound(b.task.Kill(e.ctx, syscall.SIGKILL)))
-		}
-		code := b.exit()
-		if signal == syscall.SIGKILL && code != want {
-			t.Errorf("exit status %d, want %d", code, want)
-		}
-		_, err := e.tasks().Kill(e.ctx, &tasksapi.KillRequest{ContainerID: b.id, Signal: 9})
-		wantCode(t, err, codes.NotFound)
-	}
 	b := e.sleeper()
+	// Not the first process of a PID namespace, which ignores signals that it has no handler for.
+	for signal, want := range map[syscall.Signal]uint32{syscall.SIGHUP: 129, syscall.SIGTERM: 143} {
+		id := fmt.Sprintf("e%d", want)
+		process, exits := b.exec(id, cio.NullIO, "sleep", "1000")
+		ok(t, process.Kill(e.ctx, signal))
+		equal(t, "exit status", waitExit(t, exits), want)
+		wantCode(t, e.taskRPC(e.ctx, "Kill", b.id, id), codes.NotFound)
+	}
 	_, err := e.tasks().Exec(e.ctx, &tasksapi.ExecProcessRequest{ContainerID: b.id, ExecID: "e", Spec: processOf("sleep", "1000")})
 	ok(t, err)
-	_, err = e.tasks().Kill(e.ctx, &tasksapi.KillRequest{ContainerID: b.id, ExecID: "e", Signal: 9})
-	wantCode(t, err, codes.FailedPrecondition)
+	wantCode(t, e.taskRPC(e.ctx, "Kill", b.id, "e"), codes.FailedPrecondition)
+	ok(t, b.task.Kill(e.ctx, syscall.SIGKILL))
+	equal(t, "exit status", b.exit(), 137)
+	wantCode(t, e.taskRPC(e.ctx, "Kill", b.id, ""), codes.NotFound)
 }
 
 func TestS074_Waiters(t *testing.T) {

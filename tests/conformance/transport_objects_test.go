@@ -231,6 +231,10 @@ func nullCalls(e *env) map[string]func(ctx context.Context) error {
 			_, err := e.images().Create(ctx, &imagesapi.CreateImageRequest{})
 			return err
 		},
+		"image without target": func(ctx context.Context) error {
+			_, err := e.images().Create(ctx, &imagesapi.CreateImageRequest{Image: &imagesapi.Image{Name: "i"}})
+			return err
+		},
 		"image update": func(ctx context.Context) error {
 			_, err := e.images().Update(ctx, &imagesapi.UpdateImageRequest{})
 			return err
@@ -265,12 +269,24 @@ func nullCalls(e *env) map[string]func(ctx context.Context) error {
 			_, err := e.snapshots().Prepare(ctx, &snapshotsapi.PrepareSnapshotRequest{Snapshotter: overlayfs})
 			return err
 		},
+		"view without key": func(ctx context.Context) error {
+			_, err := e.snapshots().View(ctx, &snapshotsapi.ViewSnapshotRequest{Snapshotter: overlayfs})
+			return err
+		},
+		"snapshot commit without key": func(ctx context.Context) error {
+			_, err := e.snapshots().Commit(ctx, &snapshotsapi.CommitSnapshotRequest{Snapshotter: overlayfs, Name: "n"})
+			return err
+		},
 		"snapshot commit without name": func(ctx context.Context) error {
 			_, err := e.snapshots().Commit(ctx, &snapshotsapi.CommitSnapshotRequest{Snapshotter: overlayfs, Key: "k"})
 			return err
 		},
 		"lease resource": func(ctx context.Context) error {
 			_, err := e.leases().AddResource(ctx, &leasesapi.AddResourceRequest{ID: e.lease("", nil)})
+			return err
+		},
+		"lease resource to delete": func(ctx context.Context) error {
+			_, err := e.leases().DeleteResource(ctx, &leasesapi.DeleteResourceRequest{ID: e.lease("", nil)})
 			return err
 		},
 		"diff apply": func(ctx context.Context) error {

@@ -26,6 +26,9 @@ import (
 // pidFile holds, in a bundle, the pid of the sleeping process.
 const pidFile = "fake.pid"
 
+// checkpointFile is all that a checkpoint consists of: it holds the container's id.
+const checkpointFile = "fake.checkpoint"
+
 // container is one sleeping process.
 type container struct {
 	bundle  string
@@ -86,15 +89,16 @@ func method[Req any, Res any](name string, id func(*Req) string,
 
 func (s *server) methods() map[string]ttrpc.Method {
 	return map[string]ttrpc.Method{
-		"Create":   method("Create", (*taskapi.CreateTaskRequest).GetID, s.create),
-		"Start":    method("Start", (*taskapi.StartRequest).GetID, s.start),
-		"State":    method("State", (*taskapi.StateRequest).GetID, s.state),
-		"Kill":     method("Kill", (*taskapi.KillRequest).GetID, s.kill),
-		"Wait":     method("Wait", (*taskapi.WaitRequest).GetID, s.wait),
-		"Delete":   method("Delete", (*taskapi.DeleteRequest).GetID, s.delete),
-		"Pids":     method("Pids", (*taskapi.PidsRequest).GetID, s.pids),
-		"Connect":  method("Connect", (*taskapi.ConnectRequest).GetID, s.connect),
-		"Shutdown": method("Shutdown", (*taskapi.ShutdownRequest).GetID, s.shutdown),
+		"Create":     method("Create", (*taskapi.CreateTaskRequest).GetID, s.create),
+		"Start":      method("Start", (*taskapi.StartRequest).GetID, s.start),
+		"State":      method("State", (*taskapi.StateRequest).GetID, s.state),
+		"Kill":       method("Kill", (*taskapi.KillRequest).GetID, s.kill),
+		"Wait":       method("Wait", (*taskapi.WaitRequest).GetID, s.wait),
+		"Delete":     method("Delete", (*taskapi.DeleteRequest).GetID, s.delete),
+		"Checkpoint": method("Checkpoint", (*taskapi.CheckpointTaskRequest).GetID, s.checkpoint),
+		"Pids":       method("Pids", (*taskapi.PidsRequest).GetID, s.pids),
+		"Connect":    method("Connect", (*taskapi.ConnectRequest).GetID, s.connect),
+		"Shutdown":   method("Shutdown", (*taskapi.ShutdownRequest).GetID, s.shutdown),
 	}
 }
 
@@ -108,6 +112,9 @@ func (s *server) find(id string) (*container, error) {
 }
 
 func (s *server) create(_ context.Context, req *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
+	if err := restore(req.Checkpoint, req.ID); err != nil {
+		return nil, err
+	}
 	c := &container{bundle: req.Bundle, cmd: exec.Command("sleep", "1000"), done: make(chan struct{})}
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
@@ -186,6 +193,25 @@ func (s *server) delete(_ context.Context, req *taskapi.DeleteRequest) (*taskapi
 	defer s.mu.Unlock()
 	delete(s.containers, req.ID)
 	return &taskapi.DeleteResponse{Pid: uint32(c.cmd.Process.Pid), ExitStatus: c.status, ExitedAt: timestamppb.New(c.at)}, nil
+}
+
+func (s *server) checkpoint(_ context.Context, req *taskapi.CheckpointTaskRequest) (*emptypb.Empty, error) {
+	if _, err := s.find(req.ID); err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, os.WriteFile(filepath.Join(req.Path, checkpointFile), []byte(req.ID), 0o600)
+}
+
+// restore copies the checkpoint that Create is given, if any, to "restored.<container>" in the folder of the manners.
+func restore(dir, id string) error {
+	if dir == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, checkpointFile))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(os.Getenv(EnvFolder), "restored."+id), text, 0o600)
 }
 
 func (s *server) pids(_ context.Context, req *taskapi.PidsRequest) (*taskapi.PidsResponse, error) {

@@ -145,8 +145,11 @@ func (b *board) after(ctx context.Context, method string, keys ...string) error 
 	return nil
 }
 
-// hang waits until the fault file is gone or the caller is.
+// hang waits until the fault file is gone or the caller is, and makes a file "<method>.reached" before.
 func (b *board) hang(ctx context.Context, method string) error {
+	if err := os.WriteFile(filepath.Join(b.dir, method+".reached"), nil, 0o644); err != nil {
+		return err
+	}
 	for {
 		if _, err := os.Stat(filepath.Join(b.dir, method)); err != nil {
 			return nil
