@@ -30,7 +30,8 @@ Node Content(std::string key, std::string ns = "ns") {
 }
 Node Snapshot(std::string key) { return metadata::SnapshotNode("ns", "overlayfs", key); }
 
-// Objects of one type held in memory, changed by tests while a collection runs.
+// Objects of one type held in memory, changed by tests while a collection runs. What is swept goes
+// with the transaction, and not if that fails.
 class FakeResource final : public Resource {
  public:
   explicit FakeResource(NodeType type) : type_(type) {}
@@ -52,14 +53,23 @@ class FakeResource final : public Resource {
   absl::StatusOr<std::optional<Object>> Load(const metadata::View&, absl::Time,
                                              const Node& node) override {
     const auto found = objects_.find(node);
-    if (found == objects_.end()) return std::nullopt;
+    if (found == objects_.end() || doomed_.contains(node)) return std::nullopt;
     return found->second;
   }
   absl::Status Sweep(metadata::WriteTxn& txn, const Node& node) override {
-    objects_.erase(node);
-    if (++swept_ == fail_after) return Internal("disk");
+    if (++swept_ == fail_after) {
+      doomed_.clear();
+      return Internal("disk");
+    }
+    doomed_.insert(node);
+    txn.AfterCommit([this, node] {
+      objects_.erase(node);
+      doomed_.erase(node);
+    });
     if (swept_ == touch_rest_after) {
-      for (const auto& [rest, object] : objects_) txn.Touch(rest);
+      for (const auto& [rest, object] : objects_) {
+        if (!doomed_.contains(rest)) txn.Touch(rest);
+      }
     }
     return absl::OkStatus();
   }
@@ -75,6 +85,7 @@ class FakeResource final : public Resource {
  private:
   const NodeType type_;
   std::map<Node, Object> objects_;
+  std::set<Node> doomed_;  // swept by the transaction under way
   int swept_ = 0;
 };
 
@@ -254,6 +265,7 @@ TEST_F(CollectorTest, WhatWasRemovedBeforeAFailureIsTold) {
   content_.fail_after = 550;
   EXPECT_THAT(Collect(), StatusIs(absl::StatusCode::kInternal));
   EXPECT_EQ(content_.told, 500);
+  EXPECT_EQ(content_.Keys().size(), 100U) << "a transaction that failed removed something";
 }
 
 class FakeBackend final : public Backend {
