@@ -156,7 +156,6 @@ absl::StatusOr<Container> ContainerStore::Update(const Context& ctx, const Conta
                      // still.
                      updated.updated_at = std::max(txn.now(), before + absl::Nanoseconds(1));
                      RETURN_IF_ERROR(Store(txn, ctx, updated));
-                     txn.MarkDirty();
                      return updated;
                    }));
   containerd::events::ContainerUpdate event;

@@ -104,7 +104,6 @@ absl::StatusOr<Info> ContentStore::Update(const Context& ctx, std::string_view t
     RETURN_IF_ERROR(metadata::ApplyLabelsOnly(mask, "content", labels, info.labels));
     info.updated_at = txn.now();
     RETURN_IF_ERROR(PutBlob(txn, ctx.ns, info));
-    txn.MarkDirty();  // A label may have been what kept something.
     return info;
   });
 }

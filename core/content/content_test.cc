@@ -349,6 +349,18 @@ TEST_F(ContentStoreTest, AFileThatCouldNotBeRecordedIsLookedFor) {
   metadata_->OnMutation(nullptr);
 }
 
+TEST_F(ContentStoreTest, AChangeOfLabelsIsNoDeletion) {
+  const Digest digest = Add(a_, "abc");
+  std::atomic<int> deletions = 0;
+  metadata_->OnMutation([&](const metadata::Mutation& mutation) { deletions += mutation.dirty; });
+  EXPECT_THAT(store_->Update(a_, digest.str(), {{"containerd.io/gc.root", "x"}}, {}), IsOk());
+  EXPECT_THAT(store_->Update(a_, digest.str(), {}, {}), IsOk());
+  EXPECT_EQ(deletions, 0);
+  EXPECT_THAT(store_->Delete(a_, digest.str()), IsOk());
+  EXPECT_EQ(deletions, 1);
+  metadata_->OnMutation(nullptr);
+}
+
 TEST_F(ContentStoreTest, CommittingWhatIsThereDropsTheIngestAndAttachesTheLease) {
   const Digest digest = Add(a_, "abc");
   events_.Take();

@@ -27,7 +27,7 @@ class Metadata;
 
 // What a committed write means to the collector's scheduler.
 struct Mutation {
-  bool dirty = false;          // something removable was deleted, or lost what kept it
+  bool dirty = false;          // something was deleted that kept others, or that was removable
   bool dirty_content = false;  // the content store may hold blobs that nobody owns
   std::vector<std::string> dirty_snapshotters;
   bool by_collector = false;  // no reason for another collection
@@ -79,7 +79,8 @@ class WriteTxn {
   // a lease or an image expires.
   void TouchLabels(const Node& owner, const Labels& labels);
 
-  // Marks that a removable object lost its record or what kept it alive.
+  // Marks a deletion, as containerd counts them for the collector's schedule: of content,
+  // snapshots, images, containers, leases and what leases hold. A change of labels is none.
   void MarkDirty() { mutation_.dirty = true; }
   void MarkContentDirty() { mutation_.dirty = mutation_.dirty_content = true; }
   void MarkSnapshotterDirty(std::string_view name) {

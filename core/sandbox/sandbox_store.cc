@@ -117,10 +117,7 @@ absl::StatusOr<Sandbox> SandboxStore::Update(const Context& ctx, const Sandbox& 
     const absl::Time before = updated.updated_at;
     const Labels old_labels = updated.labels;
     RETURN_IF_ERROR(Apply(mask, sandbox, updated));
-    if (updated.labels != old_labels) {
-      TouchAll(txn, ctx, updated);
-      txn.MarkDirty();  // A label may have been what kept something.
-    }
+    if (updated.labels != old_labels) TouchAll(txn, ctx, updated);
     // Clients order changes by this time, so it grows even where the clock stands still.
     updated.updated_at = std::max(txn.now(), before + absl::Nanoseconds(1));
     RETURN_IF_ERROR(txn.Put(TableId::kSandboxes, key, EncodeSandbox(updated)));
