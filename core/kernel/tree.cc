@@ -15,16 +15,23 @@
 namespace gantry::kernel {
 namespace {
 
+Result<void> CheckWanted(const GiveUp& give_up) {
+  return give_up && give_up() ? Error{ECANCELED, "go on"} : Result<void>();
+}
+
 class Remover final : public TreeVisitor {
  public:
+  explicit Remover(const GiveUp& give_up) : give_up_(give_up) {}
+
   Result<void> VisitFile(int dir, const std::string& name) override {
+    if (auto wanted = CheckWanted(give_up_); !wanted) return wanted;
     if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return {};
     // EBUSY: a mount on a file. EISDIR: a directory that took a file's place; the next pass has it.
     if (errno == EISDIR) return {};
     return LastError("remove " + name);
   }
 
-  Result<void> EnterDirectory(int, const std::string&) override { return {}; }
+  Result<void> EnterDirectory(int, const std::string&) override { return CheckWanted(give_up_); }
 
   Result<void> LeaveDirectory(int parent, const std::string& name) override {
     if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
@@ -39,12 +46,16 @@ class Remover final : public TreeVisitor {
   bool TakeRemains() { return std::exchange(remains_, false); }
 
  private:
+  const GiveUp& give_up_;
   bool remains_ = false;
 };
 
 class Meter final : public TreeVisitor {
  public:
+  explicit Meter(const GiveUp& give_up) : give_up_(give_up) {}
+
   Result<void> VisitFile(int dir, const std::string& name) override {
+    if (auto wanted = CheckWanted(give_up_); !wanted) return wanted;
     struct stat info {};
     if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       return errno == ENOENT ? Result<void>() : LastError("stat " + name);
@@ -56,6 +67,7 @@ class Meter final : public TreeVisitor {
   }
 
   Result<void> EnterDirectory(int self, const std::string&) override {
+    if (auto wanted = CheckWanted(give_up_); !wanted) return wanted;
     struct stat info {};
     if (::fstat(self, &info) != 0) return LastError("stat directory");
     Count(info);
@@ -72,6 +84,7 @@ class Meter final : public TreeVisitor {
     ++total_.inodes;
   }
 
+  const GiveUp& give_up_;
   Usage total_;
   std::set<std::pair<dev_t, ino_t>> seen_;
 };
@@ -81,11 +94,11 @@ Error Named(Error error, const std::string& act, const std::string& path) {
   return error;
 }
 
-Result<void> RemoveContent(const std::string& path, UniqueFd root) {
+Result<void> RemoveContent(const std::string& path, UniqueFd root, const GiveUp& give_up) {
   // Entries may be added meanwhile, and some file systems skip entries of a directory that shrinks
   // while it is read; both need another pass, but not for ever.
   constexpr int kMaxPasses = 8;
-  Remover remover;
+  Remover remover(give_up);
   for (int pass = 0; pass < kMaxPasses; ++pass) {
     auto again = OpenAt(root.get(), ".", O_RDONLY | O_DIRECTORY);
     if (!again) return again.error();
@@ -99,21 +112,21 @@ Result<void> RemoveContent(const std::string& path, UniqueFd root) {
 
 }  // namespace
 
-Result<void> RemoveTree(const std::string& path) {
+Result<void> RemoveTree(const std::string& path, const GiveUp& give_up) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return LastError("remove " + path);
   if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return {};
   if (errno != ENOTEMPTY && errno != EEXIST) return LastError("remove " + path);
   auto root = Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!root) return root.error().err == ENOENT ? Result<void>() : root.error();
-  auto removed = RemoveContent(path, std::move(*root));
+  auto removed = RemoveContent(path, std::move(*root), give_up);
   return removed ? removed : Named(removed.error(), "remove tree", path);
 }
 
-Result<Usage> DiskUsage(const std::string& path) {
+Result<Usage> DiskUsage(const std::string& path, const GiveUp& give_up) {
   auto root = Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!root) return root.error();
-  Meter meter;
+  Meter meter(give_up);
   auto walked = WalkTree(std::move(*root), false, meter);
   if (!walked) return Named(walked.error(), "measure", path);
   return meter.total();

@@ -6,15 +6,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "core/kernel/result.h"
 
 namespace gantry::kernel {
 
+// Asked before each entry: true ends the work with ECANCELED. None is never asked.
+using GiveUp = std::function<bool()>;
+
 // rm -r. A path that does not exist is success, as are entries that vanish meanwhile. EBUSY when a
 // mount point lies in the tree: removal stops there, nothing behind it is touched.
-Result<void> RemoveTree(const std::string& path);
+Result<void> RemoveTree(const std::string& path, const GiveUp& give_up = nullptr);
 
 struct Usage {
   uint64_t bytes = 0;   // 512-byte blocks allocated, not lengths
@@ -22,6 +26,6 @@ struct Usage {
 };
 
 // du -x. Entries that vanish meanwhile are not counted.
-Result<Usage> DiskUsage(const std::string& path);
+Result<Usage> DiskUsage(const std::string& path, const GiveUp& give_up = nullptr);
 
 }  // namespace gantry::kernel

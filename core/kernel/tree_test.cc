@@ -108,6 +108,20 @@ TEST_F(TreeTest, UsageOfATreeThatVanishesMeanwhileIsNoError) {
   }
 }
 
+TEST_F(TreeTest, WorkThatIsNoLongerWantedEnds) {
+  for (int i = 0; i < 10; ++i) Fill("sub/" + std::to_string(i), 1);
+  int asked = 0;
+  const GiveUp give_up = [&asked] { return ++asked > 5; };
+  const auto usage = DiskUsage(root_.string(), give_up);
+  ASSERT_FALSE(usage);
+  EXPECT_EQ(usage.error().err, ECANCELED);
+  asked = 0;
+  const auto removed = RemoveTree(root_.string(), give_up);
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().err, ECANCELED);
+  EXPECT_TRUE(fs::exists(root_ / "sub"));
+}
+
 TEST_F(TreeTest, UsageOfNothingIsNotFound) {
   const auto usage = DiskUsage((root_ / "none").string());
   ASSERT_FALSE(usage);

@@ -3,7 +3,7 @@
 // components). Values are records of gantry.metadata.v1 unless said otherwise.
 //
 // clang-format off
-//   meta              name                              text: schema version, marker of a gantry root
+//   meta              name                              text: schema version, marker of a gantry root; "snapshots-on-disk/…": boot/number
 //   namespaces        ns                                NamespaceRecord
 //   containers        ns/id                             ContainerRecord
 //   images            ns/name                           ImageRecord

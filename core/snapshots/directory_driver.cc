@@ -9,9 +9,12 @@
 
 namespace gantry::snapshots {
 
-absl::StatusOr<Usage> MeasureTree(const std::filesystem::path& path) {
-  const auto usage = kernel::DiskUsage(path);
-  if (!usage) return DiskStatus(usage.error());
+absl::StatusOr<Usage> MeasureTree(const Context& ctx, const std::filesystem::path& path) {
+  const auto usage = kernel::DiskUsage(path, [&ctx] { return !ctx.Check().ok(); });
+  if (!usage) {
+    RETURN_IF_ERROR(ctx.Check());
+    return DiskStatus(usage.error());
+  }
   return Usage{.size_bytes = static_cast<int64_t>(usage->bytes),
                .inodes = static_cast<int64_t>(usage->inodes)};
 }

@@ -13,10 +13,12 @@ namespace gantry::snapshots {
 class DirectoryDriver : public LocalDriver {
  public:
   absl::Status Publish(uint64_t id) override { return directories_.Publish(id); }
-  absl::Status Discard(uint64_t id) override { return directories_.Discard(id); }
+  absl::Status Discard(const Context& ctx, uint64_t id) override {
+    return directories_.Discard(ctx, id);
+  }
   const std::filesystem::path& root() const override { return directories_.root(); }
   absl::StatusOr<std::vector<FoundDirectory>> Scan() const override { return directories_.Scan(); }
-  absl::Status SyncDiscards() override { return directories_.Sync(); }
+  absl::Status SyncNames() override { return directories_.Sync(); }
 
  protected:
   explicit DirectoryDriver(SnapshotDirectories directories)
@@ -28,8 +30,8 @@ class DirectoryDriver : public LocalDriver {
   const SnapshotDirectories directories_;
 };
 
-// What the tree at `path` takes. Entries that vanish meanwhile are not counted.
-absl::StatusOr<Usage> MeasureTree(const std::filesystem::path& path);
+// What the tree at `path` takes. Entries that vanish meanwhile are not counted. Ends with `ctx`.
+absl::StatusOr<Usage> MeasureTree(const Context& ctx, const std::filesystem::path& path);
 
 // Forces the file system that holds `path` to disk: syncfs(2).
 absl::Status SyncFileSystem(const std::filesystem::path& path);

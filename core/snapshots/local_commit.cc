@@ -124,14 +124,14 @@ absl::Status LocalSnapshotter::DiscardAll(const Context& ctx,
     }
     const std::optional<uint64_t> id = ParseId(number);
     const absl::Status discarded =
-        id ? driver_->Discard(*id) : DataLoss("trash of {} is no number: {}", name(), number);
+        id ? driver_->Discard(ctx, *id) : DataLoss("trash of {} is no number: {}", name(), number);
     if (discarded.ok()) gone.push_back(number);
     first_error.Update(discarded);
     base::MutexLock lock(mutex_);
     discarding_.erase(number);
   }
   if (gone.empty()) return first_error;
-  RETURN_IF_ERROR(driver_->SyncDiscards());
+  RETURN_IF_ERROR(driver_->SyncNames());
   first_error.Update(metadata_.Write(ctx.Detached(), [&](metadata::WriteTxn& txn) -> absl::Status {
     for (const std::string& number : gone) RETURN_IF_ERROR(table_.RemoveTrash(txn, number));
     return absl::OkStatus();

@@ -18,7 +18,7 @@ absl::StatusOr<mount::Mounts> LocalSnapshotter::CreateNow(const Context& ctx, Ki
   ASSIGN_OR_RETURN(layer.parents, CheckCreate(ctx, request));
   ASSIGN_OR_RETURN(layer.id, ids_.Next(ctx));
   absl::Cleanup discard = [&] {
-    if (const absl::Status status = driver_->Discard(layer.id); !status.ok()) {
+    if (const absl::Status status = driver_->Discard(ctx.Detached(), layer.id); !status.ok()) {
       log::Warn("directory of a failed snapshot stays until the next start",
                 {{"snapshotter", name()}, {"id", layer.id}, {"error", status}});
     }

@@ -47,8 +47,8 @@ class LocalDriver {
   virtual absl::Status Prepare(const Context& ctx, const Layer& layer) = 0;
   // Gives it its name.
   virtual absl::Status Publish(uint64_t id) = 0;
-  // Removes whatever there is of it.
-  virtual absl::Status Discard(uint64_t id) = 0;
+  // Removes whatever there is of it. Ends with `ctx`; what is left then goes the next time.
+  virtual absl::Status Discard(const Context& ctx, uint64_t id) = 0;
 
   // The last step on an active snapshot before it is recorded as committed: what it takes, and with
   // `durable` everything in it forced to disk. The snapshot stays usable if the record fails.
@@ -58,6 +58,9 @@ class LocalDriver {
 
   // Of an active snapshot or view.
   virtual mount::Mounts MountsOf(const Layer& layer) const = 0;
+  // InvalidArgument for labels that Prepare would refuse: those of an active snapshot or view may
+  // change later. Touches no disk.
+  virtual absl::Status CheckLabels(const Labels&) const { return absl::OkStatus(); }
   // Labels that clients see beside the stored ones.
   virtual Labels ExtraLabels(const Layer&) const { return {}; }
   // Whether a snapshot that was prepared without parent can get one when it is committed.
@@ -66,9 +69,9 @@ class LocalDriver {
   virtual const std::filesystem::path& root() const = 0;
   // All directories of snapshots in root().
   virtual absl::StatusOr<std::vector<FoundDirectory>> Scan() const = 0;
-  // Forces discards to disk, so that no power loss brings a directory back whose number is
-  // forgotten.
-  virtual absl::Status SyncDiscards() = 0;
+  // Forces to disk which directories there are, so that no power cut brings one back whose number
+  // is forgotten, or takes one away that was there.
+  virtual absl::Status SyncNames() = 0;
 };
 
 }  // namespace gantry::snapshots

@@ -17,6 +17,22 @@ namespace fs = std::filesystem;
 using metadata::TableId;
 using State = FoundDirectory::State;
 
+std::string OnDiskKey(std::string_view snapshotter) {
+  return fmt::format("snapshots-on-disk/{}", snapshotter);
+}
+
+absl::Status LoadOnDisk(const metadata::View& view, std::string_view snapshotter,
+                        KnownDirectories& known) {
+  ASSIGN_OR_RETURN(const auto row, view.Get(TableId::kMeta, OnDiskKey(snapshotter)));
+  if (!row) return absl::OkStatus();
+  const std::vector<std::string_view> parts = db::SplitKey(*row);
+  const auto id = parts.size() == 2 ? ParseId(parts[1]) : std::nullopt;
+  if (!id) return DataLoss("note of the snapshots on disk does not parse");
+  known.boot = parts[0];
+  known.on_disk = *id;
+  return absl::OkStatus();
+}
+
 absl::Status LoadSnapshots(const metadata::View& view, std::string_view snapshotter,
                            KnownDirectories& known) {
   return view.txn.ForEach(
@@ -49,9 +65,9 @@ std::string Name(const KnownDirectories::Owner& owner) {
 // Brings the directories of one driver in line with what the database says of them.
 class Recovery {
  public:
-  Recovery(const metadata::Metadata& metadata, const SnapshotTable& table, LocalDriver& driver,
-           const KnownDirectories& known)
-      : metadata_(metadata), table_(table), driver_(driver), known_(known) {}
+  Recovery(metadata::Metadata& metadata, const SnapshotTable& table, LocalDriver& driver,
+           const KnownDirectories& known, const std::string& boot)
+      : metadata_(metadata), table_(table), driver_(driver), known_(known), boot_(boot) {}
 
   absl::Status Settle(const std::vector<FoundDirectory>& found) {
     for (const FoundDirectory& directory : found) {
@@ -59,7 +75,7 @@ class Recovery {
       if (recorded) present_.insert(directory.id);
       if (directory.state != State::kProvisional) continue;
       // A snapshot that was recorded but not yet published was not yet shown to anyone either.
-      RETURN_IF_ERROR(recorded ? driver_.Publish(directory.id) : driver_.Discard(directory.id));
+      RETURN_IF_ERROR(recorded ? driver_.Publish(directory.id) : driver_.Discard({}, directory.id));
     }
     return absl::OkStatus();
   }
@@ -68,9 +84,9 @@ class Recovery {
     std::vector<std::string> damaged;
     for (const auto& [id, owner] : known_.snapshots) {
       if (present_.contains(id)) continue;
-      const absl::Status made = owner.snapshot.info.kind == Kind::kCommitted
-                                    ? DataLoss("directory {} is missing", id)
-                                    : MakeAnew(owner);
+      const absl::Status made = LostByPowerCut(owner.snapshot)
+                                    ? MakeAnew(owner)
+                                    : DataLoss("directory {} is missing", id);
       if (made.ok()) {
         log::Warn("directory of a snapshot was missing and was made anew",
                   {{"snapshotter", table_.snapshotter()}, {"snapshot", Name(owner)}, {"id", id}});
@@ -85,8 +101,22 @@ class Recovery {
     return damaged;
   }
 
+  // Makes what is there now the state to compare with at the next start.
+  absl::Status NoteOnDisk() {
+    if (known_.boot == boot_ && known_.on_disk == known_.high_water) return absl::OkStatus();
+    RETURN_IF_ERROR(driver_.SyncNames());
+    return metadata_.Write({}, [&](metadata::WriteTxn& txn) {
+      return txn.Put(TableId::kMeta, OnDiskKey(table_.snapshotter()),
+                     db::JoinKey({boot_, std::to_string(known_.high_water)}));
+    });
+  }
+
  private:
-  // A power loss may take a directory whose record is safe; it was still empty then.
+  bool LostByPowerCut(const Snapshot& snapshot) const {
+    return snapshot.info.kind != Kind::kCommitted && snapshot.local_id > known_.on_disk &&
+           !known_.boot.empty() && known_.boot != boot_;
+  }
+
   absl::Status MakeAnew(const KnownDirectories::Owner& owner) {
     const Snapshot& snapshot = owner.snapshot;
     Layer layer{.id = snapshot.local_id,
@@ -101,10 +131,11 @@ class Recovery {
     return driver_.Publish(layer.id);
   }
 
-  const metadata::Metadata& metadata_;
+  metadata::Metadata& metadata_;
   const SnapshotTable& table_;
   LocalDriver& driver_;
   const KnownDirectories& known_;
+  const std::string& boot_;
   std::set<uint64_t> present_;
 };
 
@@ -115,6 +146,7 @@ absl::StatusOr<KnownDirectories> LoadKnownDirectories(const metadata::Metadata& 
   KnownDirectories known;
   ASSIGN_OR_RETURN(const auto txn, metadata.Read());
   RETURN_IF_ERROR(LoadSnapshots(txn.view(), table.snapshotter(), known));
+  RETURN_IF_ERROR(LoadOnDisk(txn.view(), table.snapshotter(), known));
   ASSIGN_OR_RETURN(const std::vector<std::string> trash, table.Trash(txn.view(), {}, 0));
   for (const std::string& number : trash) {
     if (const auto id = ParseId(number)) known.trash.insert(*id);
@@ -143,14 +175,21 @@ std::vector<FoundDirectory> FindForeign(const KnownDirectories& known,
 
 absl::StatusOr<std::vector<std::string>> RecoverDirectories(metadata::Metadata& metadata,
                                                             const SnapshotTable& table,
-                                                            LocalDriver& driver) {
+                                                            LocalDriver& driver,
+                                                            const std::string& boot) {
   ASSIGN_OR_RETURN(const KnownDirectories known, LoadKnownDirectories(metadata, table));
   ASSIGN_OR_RETURN(const std::vector<FoundDirectory> found, driver.Scan());
   if (const auto foreign = FindForeign(known, found); !foreign.empty())
     return ForeignError(driver.root(), foreign);
-  Recovery recovery(metadata, table, driver, known);
+  Recovery recovery(metadata, table, driver, known, boot);
   RETURN_IF_ERROR(recovery.Settle(found));
-  return recovery.MakeMissing();
+  ASSIGN_OR_RETURN(std::vector<std::string> damaged, recovery.MakeMissing());
+  if (const absl::Status noted = recovery.NoteOnDisk(); !noted.ok()) {
+    // The note of an earlier start stays: as good, but for directories made since.
+    log::Warn("cannot note which snapshots are on disk",
+              {{"snapshotter", table.snapshotter()}, {"error", noted}});
+  }
+  return damaged;
 }
 
 absl::Status CheckForeignSnapshots(const metadata::Metadata* metadata, const fs::path& root) {

@@ -24,6 +24,10 @@ struct KnownDirectories {
   std::map<uint64_t, Owner> snapshots;
   std::set<uint64_t> trash;
   uint64_t high_water = 0;  // no number above was ever given out
+  // Of the last start: which boot of the machine it was in, and the highest number given out until
+  // then. All directories up to it were on disk.
+  std::string boot;
+  uint64_t on_disk = 0;
 };
 
 absl::StatusOr<KnownDirectories> LoadKnownDirectories(const metadata::Metadata& metadata,
@@ -34,14 +38,20 @@ absl::StatusOr<KnownDirectories> LoadKnownDirectories(const metadata::Metadata& 
 std::vector<FoundDirectory> FindForeign(const KnownDirectories& known,
                                         const std::vector<FoundDirectory>& found);
 
-// Publishes what was recorded, discards what never was, and makes missing directories of active
-// snapshots and views anew. What is in the trash stays for Cleanup. Returns the committed snapshots
-// whose directory is missing ("<namespace>/<name>"): they cannot be brought back.
+// Publishes what was recorded and discards what never was. What is in the trash stays for Cleanup.
 //
-// FailedPrecondition for foreign directories; then nothing was changed.
+// A directory of an active snapshot or view is made anew if a power cut explains that it is
+// missing: it was made since the last start, and the machine was booted since. What was forced to
+// disk in it would have brought it along, so nothing is lost that was promised. Returns the
+// snapshots whose directory is missing otherwise ("<namespace>/<name>"): they cannot be brought
+// back, and must not look like empty ones.
+//
+// `boot` names this boot of the machine. FailedPrecondition for foreign directories; then nothing
+// was changed.
 absl::StatusOr<std::vector<std::string>> RecoverDirectories(metadata::Metadata& metadata,
                                                             const SnapshotTable& table,
-                                                            LocalDriver& driver);
+                                                            LocalDriver& driver,
+                                                            const std::string& boot);
 
 // The daemon's check before it starts anything: FailedPrecondition, with the ways out, if a
 // snapshotter's folder below `root` (io.containerd.snapshotter.v1.*) holds snapshots or a database

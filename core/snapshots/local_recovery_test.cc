@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <stop_token>
 #include <string>
 
 #include "core/snapshots/snapshot_directories.h"
@@ -40,15 +41,43 @@ TEST_F(LocalRecoveryTest, ARecordedDirectoryIsPublished) {
   EXPECT_THAT(Directories(), ElementsAre(Pair(1, State::kPublished)));
 }
 
-TEST_F(LocalRecoveryTest, MissingDirectoriesOfActiveSnapshotsAreMadeAnew) {
+TEST_F(LocalRecoveryTest, WhatAPowerCutTookOfActiveSnapshotsIsMadeAnew) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
   ASSERT_THAT(Layer("base"), IsOk());
   ASSERT_THAT(Prepare("a", "base"), IsOk());
   ASSERT_THAT(View("v", "base"), IsOk());
   LoseDirectory(2);
   LoseDirectory(3);
-  ASSERT_THAT(Start(), IsOk());
+  ASSERT_THAT(Start({.boot = "second"}), IsOk());
   EXPECT_THAT(Directories(), SizeIs(3));
   EXPECT_THAT(snapshotter_->damaged(), IsEmpty());
+}
+
+TEST_F(LocalRecoveryTest, WhatNoPowerCutExplainsIsReportedNotMade) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Prepare("a"), IsOk());
+  LoseDirectory(1);
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), ElementsAre("ns/a")) << "the machine was up all the time";
+  ASSERT_THAT(Start({.boot = "second"}), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), ElementsAre("ns/a")) << "it was lost before the power cut";
+  EXPECT_THAT(Directories(), IsEmpty());
+  EXPECT_THAT(Mounts("a"), StatusIs(Code::kInternal, HasSubstr("no such directory")));
+  EXPECT_THAT(Remove("a"), IsOk());
+  EXPECT_THAT(Cleanup(), IsOk());
+}
+
+TEST_F(LocalRecoveryTest, WhatWasThereAtAStartIsOnDiskBeforeThatIsNoted) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Prepare("a"), IsOk());
+  bool synced = false;
+  ASSERT_THAT(Start({.boot = "first"}, true,
+                    [&](const std::string& step, uint64_t) {
+                      synced = synced || step == "sync";
+                      return absl::OkStatus();
+                    }),
+              IsOk());
+  EXPECT_TRUE(synced);
 }
 
 TEST_F(LocalRecoveryTest, ACommittedSnapshotWithoutDirectoryIsReportedNotMade) {
@@ -147,7 +176,12 @@ TEST(SnapshotDirectoriesTest, StepsMayComeAgain) {
   ASSERT_THAT(found, IsOk());
   ASSERT_THAT(*found, SizeIs(1));
   EXPECT_EQ(found->front().id, 3U);
-  for (int i = 0; i < 2; ++i) ASSERT_THAT(directories->Discard(3), IsOk());
+  std::stop_source caller;
+  caller.request_stop();
+  std::ofstream(directories->Path(3) / "file") << "x";
+  EXPECT_THAT(directories->Discard({.stop = caller.get_token()}, 3), StatusIs(Code::kCancelled));
+  EXPECT_EQ(directories->Scan()->front().state, State::kDiscarded);
+  for (int i = 0; i < 2; ++i) ASSERT_THAT(directories->Discard({}, 3), IsOk());
   EXPECT_THAT(directories->Sync(), IsOk());
   EXPECT_TRUE(directories->Scan()->empty());
   EXPECT_THAT(directories->Publish(3), StatusIs(Code::kInternal));

@@ -3,9 +3,14 @@
 
 #include <utility>
 
+#include "core/base/kernel_status.h"
+#include "core/kernel/file.h"
 #include "core/snapshots/local_recovery.h"
 
 namespace gantry::snapshots {
+namespace {
+constexpr size_t kMaxBootIdBytes = 64;
+}  // namespace
 
 LocalSnapshotter::LocalSnapshotter(metadata::Metadata& metadata, events::Publisher& publisher,
                                    std::string name, std::unique_ptr<LocalDriver> driver,
@@ -22,8 +27,13 @@ absl::StatusOr<std::unique_ptr<LocalSnapshotter>> LocalSnapshotter::Open(
     std::unique_ptr<LocalDriver> driver, Options options) {
   auto snapshotter = std::unique_ptr<LocalSnapshotter>(new LocalSnapshotter(
       metadata, publisher, std::move(name), std::move(driver), std::move(options)));
+  std::string boot = snapshotter->options_.boot;
+  if (boot.empty()) {
+    ASSIGN_OR_RETURN(
+        boot, ToStatusOr(kernel::ReadFile("/proc/sys/kernel/random/boot_id", kMaxBootIdBytes)));
+  }
   ASSIGN_OR_RETURN(snapshotter->damaged_,
-                   RecoverDirectories(metadata, snapshotter->table_, *snapshotter->driver_));
+                   RecoverDirectories(metadata, snapshotter->table_, *snapshotter->driver_, boot));
   return snapshotter;
 }
 
@@ -91,6 +101,8 @@ absl::StatusOr<Info> LocalSnapshotter::UpdateNow(const Context& ctx, const Info&
         ASSIGN_OR_RETURN(Snapshot snapshot, table_.Get(txn.view(), ctx.ns, info.name));
         RETURN_IF_ERROR(metadata::ApplyLabelsOnly(mask, fmt::format("snapshot {:?}", info.name),
                                                   info.labels, snapshot.info.labels));
+        if (snapshot.info.kind != Kind::kCommitted)
+          RETURN_IF_ERROR(driver_->CheckLabels(InheritedLabels(snapshot.info.labels)));
         snapshot.info.updated_at = txn.now();
         RETURN_IF_ERROR(table_.Update(txn, ctx.ns, snapshot));
         return snapshot;

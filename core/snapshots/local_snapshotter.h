@@ -29,6 +29,7 @@ class LocalSnapshotter final : public Snapshotter {
   struct Options {
     bool durable_commit = true;  // force a snapshot's files to disk before it counts as committed
     bool sync_remove = false;    // free space in Remove, not in Cleanup
+    std::string boot = {};       // names this boot of the machine; empty: as the kernel does
   };
 
   // Finishes or undoes what a crash left of earlier steps.
@@ -53,7 +54,7 @@ class LocalSnapshotter final : public Snapshotter {
   void List(const Context& ctx, ListRequest request, Done<ListPage> done) override;
   void Cleanup(const Context& ctx, DoneStatus done) override;
 
-  // Committed snapshots whose directory was missing at start, as "<namespace>/<name>".
+  // Snapshots whose directory was missing at start, as "<namespace>/<name>".
   const std::vector<std::string>& damaged() const { return damaged_; }
 
  private:

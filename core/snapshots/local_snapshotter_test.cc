@@ -280,6 +280,15 @@ TEST_F(LocalSnapshotterTest, UsageIsMeasuredWhileActiveAndStoredAtCommit) {
   EXPECT_THAT(UsageOf("absent"), StatusIs(Code::kNotFound));
 }
 
+TEST_F(LocalSnapshotterTest, UpdateRefusesLabelsThatPrepareWould) {
+  ASSERT_THAT(Layer("base"), IsOk());
+  ASSERT_THAT(Prepare("a", "base"), IsOk());
+  const Labels bad = {{std::string(kUidMappingLabel), "0:0:0,upperdir=/etc"}};
+  EXPECT_THAT(Update({.name = "a", .labels = bad}, {}), StatusIs(Code::kInvalidArgument));
+  EXPECT_THAT(Update({.name = "base", .labels = bad}, {}), IsOk()) << "it is never mounted";
+  EXPECT_EQ(Stat("a")->labels, Labels());
+}
+
 TEST_F(LocalSnapshotterTest, UpdateChangesLabelsAlone) {
   ASSERT_THAT(Layer("base"), IsOk());
   ASSERT_THAT(Prepare("key", "base", {{"x", "1"}, {"y", "2"}}), IsOk());

@@ -38,9 +38,11 @@ absl::Status MakeFolder(const fs::path& path) {
   return made ? absl::OkStatus() : DiskStatus(made.error());
 }
 
-absl::Status RemoveTree(const fs::path& path) {
-  const auto removed = kernel::RemoveTree(path);
-  return removed ? absl::OkStatus() : DiskStatus(removed.error());
+absl::Status RemoveTree(const Context& ctx, const fs::path& path) {
+  const auto removed = kernel::RemoveTree(path, [&ctx] { return !ctx.Check().ok(); });
+  if (removed) return absl::OkStatus();
+  RETURN_IF_ERROR(ctx.Check());
+  return DiskStatus(removed.error());
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ absl::Status SnapshotDirectories::MakeProvisional(uint64_t id, mode_t mode) cons
   const fs::path path = ProvisionalPath(id);
   if (::mkdir(path.c_str(), mode) != 0) {
     if (errno != EEXIST) return DiskStatus(kernel::LastError("create " + path.string()));
-    RETURN_IF_ERROR(RemoveTree(path));
+    RETURN_IF_ERROR(RemoveTree({}, path));
     if (::mkdir(path.c_str(), mode) != 0)
       return DiskStatus(kernel::LastError("create " + path.string()));
   }
@@ -87,13 +89,13 @@ absl::Status SnapshotDirectories::Publish(uint64_t id) const {
   return DiskStatus(error);
 }
 
-absl::Status SnapshotDirectories::Discard(uint64_t id) const {
-  RETURN_IF_ERROR(RemoveTree(ProvisionalPath(id)));
+absl::Status SnapshotDirectories::Discard(const Context& ctx, uint64_t id) const {
+  RETURN_IF_ERROR(RemoveTree(ctx, ProvisionalPath(id)));
   // Under its own name a directory is whole; what is half removed is called so.
   const fs::path doomed = Named("rm-", id);
   if (::rename(Path(id).c_str(), doomed.c_str()) != 0 && errno != ENOENT)
     return DiskStatus(kernel::LastError("discard " + Path(id).string()));
-  return RemoveTree(doomed);
+  return RemoveTree(ctx, doomed);
 }
 
 absl::Status SnapshotDirectories::Sync() const {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/context.h"
 #include "core/base/status.h"
 #include "core/kernel/result.h"
 #include "core/snapshots/local_driver.h"
@@ -32,7 +33,7 @@ class SnapshotDirectories {
   // An empty provisional directory.
   absl::Status MakeProvisional(uint64_t id, mode_t mode) const;
   absl::Status Publish(uint64_t id) const;
-  absl::Status Discard(uint64_t id) const;
+  absl::Status Discard(const Context& ctx, uint64_t id) const;
   absl::Status Sync() const;
 
   // Entries whose names are not of the kinds above are nobody's and left out.

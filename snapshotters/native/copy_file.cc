@@ -28,6 +28,9 @@ bool CannotCopyInKernel(int error) {
          error == EPERM;
 }
 
+// What is copied between two questions whether it is still wanted.
+constexpr off_t kPieceBytes = off_t{64} << 20;
+
 Result<void> CopyByHand(int from, int to, off_t offset, off_t end) {
   std::array<char, 64 << 10> buffer;
   while (offset < end) {
@@ -70,15 +73,16 @@ constexpr size_t kMaxXattr = 64 << 10;
 
 }  // namespace
 
-Result<void> CopyContent(int from, int to, off_t size) {
+Result<void> CopyContent(int from, int to, off_t size, const kernel::GiveUp& give_up) {
   if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return {};
   for (off_t offset = 0; offset < size;) {
+    if (give_up && give_up()) return Error{ECANCELED, "copy"};
     const off_t data = ::lseek(from, offset, SEEK_DATA);
     if (data < 0 && errno == ENXIO) break;  // Nothing but a hole is left.
     // A file system without holes says that all is data.
     const off_t start = data < 0 ? offset : data;
     const off_t hole = data < 0 ? size : ::lseek(from, start, SEEK_HOLE);
-    const off_t end = hole < 0 ? size : std::min(hole, size);
+    const off_t end = std::min({hole < 0 ? size : hole, size, start + kPieceBytes});
     if (auto copied = CopyRange(from, to, start, end); !copied) return copied;
     offset = end;
   }

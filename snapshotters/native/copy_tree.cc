@@ -62,7 +62,7 @@ class Copier final : public kernel::TreeVisitor {
   }
 
   Result<void> VisitFile(int dir, const std::string& name) override {
-    if (!ctx_.Check().ok()) return Error{ECANCELED, "copy " + name};
+    if (give_up_()) return Error{ECANCELED, "copy " + name};
     struct stat info {};
     if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       return LastError("stat " + name);
@@ -119,7 +119,7 @@ class Copier final : public kernel::TreeVisitor {
     if (!from) return from.error();
     const auto to = kernel::OpenAt(Here(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (!to) return to.error();
-    auto copied = CopyContent(from->get(), to->get(), info.st_size);
+    auto copied = CopyContent(from->get(), to->get(), info.st_size, give_up_);
     if (copied) return {};
     Error error = std::move(copied).error();
     error.what += " " + name;
@@ -155,6 +155,7 @@ class Copier final : public kernel::TreeVisitor {
   }
 
   const Context& ctx_;
+  const kernel::GiveUp give_up_ = [this] { return !ctx_.Check().ok(); };
   const UniqueFd root_;
   std::vector<Frame> frames_;
   std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // inode -> its first copy

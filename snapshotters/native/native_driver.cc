@@ -24,7 +24,7 @@ absl::StatusOr<snapshots::Usage> NativeDriver::Freeze(const Context& ctx, const 
 
 absl::StatusOr<snapshots::Usage> NativeDriver::Measure(const Context& ctx, const Layer& layer) {
   RETURN_IF_ERROR(ctx.Check());
-  return snapshots::MeasureTree(directories().Path(layer.id));
+  return snapshots::MeasureTree(ctx, directories().Path(layer.id));
 }
 
 mount::Mounts NativeDriver::MountsOf(const Layer& layer) const {

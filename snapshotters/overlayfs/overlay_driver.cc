@@ -25,9 +25,9 @@ absl::Status MakeDirectory(const fs::path& path, mode_t mode) {
   return absl::OkStatus();
 }
 
-std::optional<std::string> LabelOf(const Layer& layer, std::string_view key) {
-  const auto label = layer.labels.find(key);
-  if (label == layer.labels.end()) return std::nullopt;
+std::optional<std::string> LabelOf(const Labels& labels, std::string_view key) {
+  const auto label = labels.find(key);
+  if (label == labels.end()) return std::nullopt;
   return label->second;
 }
 
@@ -47,9 +47,9 @@ struct Owner {
 };
 
 // The owner that the id map labels ask for, if there are any.
-absl::StatusOr<std::optional<Owner>> MappedOwner(const Layer& layer) {
-  const auto uids = LabelOf(layer, snapshots::kUidMappingLabel);
-  const auto gids = LabelOf(layer, snapshots::kGidMappingLabel);
+absl::StatusOr<std::optional<Owner>> MappedOwner(const Labels& labels) {
+  const auto uids = LabelOf(labels, snapshots::kUidMappingLabel);
+  const auto gids = LabelOf(labels, snapshots::kGidMappingLabel);
   if (!uids && !gids) return std::nullopt;
   ASSIGN_OR_RETURN(const uint32_t uid, HostRoot(snapshots::kUidMappingLabel, uids.value_or("")));
   ASSIGN_OR_RETURN(const uint32_t gid, HostRoot(snapshots::kGidMappingLabel, gids.value_or("")));
@@ -68,7 +68,7 @@ absl::Status OverlayDriver::Prepare(const Context& ctx, const Layer& layer) {
 }
 
 absl::Status OverlayDriver::TakeOwner(const Layer& layer, const fs::path& path) const {
-  ASSIGN_OR_RETURN(std::optional<Owner> owner, MappedOwner(layer));
+  ASSIGN_OR_RETURN(std::optional<Owner> owner, MappedOwner(layer.labels));
   if (!owner && !layer.parents.empty()) {
     const fs::path parent = Upper(layer.parents.front());
     struct stat info {};
@@ -89,15 +89,15 @@ absl::StatusOr<snapshots::Usage> OverlayDriver::Freeze(const Context& ctx, const
 
 absl::StatusOr<snapshots::Usage> OverlayDriver::Measure(const Context& ctx, const Layer& layer) {
   RETURN_IF_ERROR(ctx.Check());
-  return snapshots::MeasureTree(Upper(layer.id));
+  return snapshots::MeasureTree(ctx, Upper(layer.id));
 }
 
 mount::Mounts OverlayDriver::MountsOf(const Layer& layer) const {
   std::vector<std::string> options;
   if (options_.remap_ids) {
-    if (const auto map = LabelOf(layer, snapshots::kUidMappingLabel))
+    if (const auto map = LabelOf(layer.labels, snapshots::kUidMappingLabel))
       options.push_back("uidmap=" + *map);
-    if (const auto map = LabelOf(layer, snapshots::kGidMappingLabel))
+    if (const auto map = LabelOf(layer.labels, snapshots::kGidMappingLabel))
       options.push_back("gidmap=" + *map);
   }
   const auto bind = [&](const fs::path& source, const char* access) -> mount::Mounts {
@@ -118,6 +118,10 @@ mount::Mounts OverlayDriver::MountsOf(const Layer& layer) const {
                     }));
   options.insert(options.end(), options_.mount_options.begin(), options_.mount_options.end());
   return {{.type = "overlay", .source = "overlay", .options = std::move(options)}};
+}
+
+absl::Status OverlayDriver::CheckLabels(const Labels& labels) const {
+  return MappedOwner(labels).status();
 }
 
 Labels OverlayDriver::ExtraLabels(const Layer& layer) const {

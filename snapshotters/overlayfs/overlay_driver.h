@@ -34,6 +34,7 @@ class OverlayDriver final : public snapshots::DirectoryDriver {
   absl::StatusOr<snapshots::Usage> Measure(const Context& ctx,
                                            const snapshots::Layer& layer) override;
   mount::Mounts MountsOf(const snapshots::Layer& layer) const override;
+  absl::Status CheckLabels(const Labels& labels) const override;
   Labels ExtraLabels(const snapshots::Layer& layer) const override;
   bool can_rebase() const override { return true; }
 

@@ -104,7 +104,10 @@ TEST_F(OverlayDriverTest, DirectoriesHaveFixedModesWhateverTheUmask) {
 TEST_F(OverlayDriverTest, BadIdMapLabelsAreInvalid) {
   Open();
   const auto prepare = [&](Labels labels) {
-    return driver_->Prepare({}, {.id = 1, .labels = std::move(labels)});
+    const absl::Status checked = driver_->CheckLabels(labels);
+    const absl::Status made = driver_->Prepare({}, {.id = 1, .labels = std::move(labels)});
+    EXPECT_EQ(checked, made) << "a later change must meet the same check";
+    return made;
   };
   const std::string uids(snapshots::kUidMappingLabel);
   const std::string gids(snapshots::kGidMappingLabel);

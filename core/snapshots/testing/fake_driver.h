@@ -46,7 +46,7 @@ class FakeDriver final : public LocalDriver {
     found->second = State::kPublished;
     return absl::OkStatus();
   }
-  absl::Status Discard(uint64_t id) override {
+  absl::Status Discard(const Context&, uint64_t id) override {
     RETURN_IF_ERROR(Before("discard", id));
     base::MutexLock lock(folder_->mutex);
     folder_->directories.erase(id);
@@ -66,6 +66,9 @@ class FakeDriver final : public LocalDriver {
     for (const uint64_t parent : layer.parents) mount.options.push_back(std::to_string(parent));
     return {mount};
   }
+  absl::Status CheckLabels(const Labels& labels) const override {
+    return labels.contains(kUidMappingLabel) ? InvalidArgument("uid map") : absl::OkStatus();
+  }
   bool can_rebase() const override { return can_rebase_; }
   const std::filesystem::path& root() const override { return root_; }
   absl::StatusOr<std::vector<FoundDirectory>> Scan() const override {
@@ -74,7 +77,7 @@ class FakeDriver final : public LocalDriver {
     for (const auto& [id, state] : folder_->directories) found.push_back({id, state});
     return found;
   }
-  absl::Status SyncDiscards() override { return Before("sync", 0); }
+  absl::Status SyncNames() override { return Before("sync", 0); }
 
   // The labels that the last Prepare saw.
   const Labels& seen_labels() const { return seen_labels_; }

@@ -33,9 +33,11 @@ class LocalFixture : public ::testing::Test {
   }
 
   // A daemon's start on what the last one left.
-  absl::Status Start(LocalSnapshotter::Options options = {}, bool can_rebase = true) {
+  absl::Status Start(LocalSnapshotter::Options options = {}, bool can_rebase = true,
+                     FakeDriver::Hook hook = nullptr) {
     snapshotter_.reset();
     auto driver = std::make_unique<FakeDriver>(folder_, can_rebase);
+    driver->SetHook(std::move(hook));
     driver_ = driver.get();
     ASSIGN_OR_RETURN(snapshotter_, LocalSnapshotter::Open(*metadata_, publisher_, "fake",
                                                           std::move(driver), options));
