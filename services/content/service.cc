@@ -194,7 +194,7 @@ class ContentService final : public rpc::Service, public pb::Content::CallbackSe
   grpc::ServerBidiReactor<pb::WriteContentRequest, pb::WriteContentResponse>* Write(
       grpc::CallbackServerContext* call) override {
     return rpc::RunExchange<pb::WriteContentRequest, pb::WriteContentResponse>(
-        call, workers_, std::make_unique<WriteSession>(store_));
+        call, workers_, ends_, std::make_unique<WriteSession>(store_));
   }
 
   grpc::ServerUnaryReactor* Abort(grpc::CallbackServerContext* call,
@@ -207,6 +207,9 @@ class ContentService final : public rpc::Service, public pb::Content::CallbackSe
  private:
   ContentStore& store_;
   base::WorkerPool& workers_;
+  // A writer that goes flushes its ingest, however busy the workers are. One entry at most for each
+  // stream, so the streams are its bound.
+  base::WorkerPool ends_{"content-ends", 1, SIZE_MAX};
 };
 
 }  // namespace

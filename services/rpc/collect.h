@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "core/gc/scheduler.h"
+#include "services/rpc/first_answer.h"
 #include "services/rpc/unary.h"
 
 namespace gantry::rpc {
 
 // Runs `remove(const Context&)` on the pool; then, if `sync`, answers once a collection that starts
-// after it is over. The wait holds no thread, and a cancelled call stops only the waiting.
+// after it is over. The wait holds no thread, and a cancelled call ends only the waiting: it is
+// answered at once.
 template <typename Remove>
 grpc::ServerUnaryReactor* RunThenCollect(grpc::CallbackServerContext* call,
                                          base::WorkerPool& workers, gc::Scheduler& scheduler,
@@ -26,11 +28,12 @@ grpc::ServerUnaryReactor* RunThenCollect(grpc::CallbackServerContext* call,
                   const absl::Status removed = remove(ctx);
                   if (!removed.ok()) return std::move(answer)(removed);
                   if (!sync) return std::move(answer)(Empty());
-                  scheduler.Collect([answer = std::move(answer)](absl::Status collected) mutable {
+                  scheduler.Collect([first = FirstAnswer<Empty>::Until(ctx, std::move(answer))](
+                                        absl::Status collected) mutable {
                     if (collected.ok()) {
-                      std::move(answer)(Empty());
+                      std::move(first)(Empty());
                     } else {
-                      std::move(answer)(std::move(collected));
+                      std::move(first)(std::move(collected));
                     }
                   });
                 });

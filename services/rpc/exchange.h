@@ -30,12 +30,14 @@ class Session {
 };
 
 // Reads a message, has the session handle it on the pool, sends the answer, and so on until the
-// client closes its side. Ends itself; the session is gone before the client sees the end.
+// client closes its side. Ends itself; the session is gone before the client sees the end. Where
+// the pool has no room for a session's end, `ends` must have.
 template <typename Request, typename Response>
 class ExchangeCall final : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  ExchangeCall(base::WorkerPool& workers, std::unique_ptr<Session<Request, Response>> session)
-      : workers_(workers), session_(std::move(session)) {}
+  ExchangeCall(base::WorkerPool& workers, base::WorkerPool& ends,
+               std::unique_ptr<Session<Request, Response>> session)
+      : workers_(workers), ends_(ends), session_(std::move(session)) {}
 
   void Start(grpc::CallbackServerContext* call) {
     absl::StatusOr<Context> ctx = MakeContext(*call, Namespace::kRequired, stop_.get_token());
@@ -70,7 +72,9 @@ class ExchangeCall final : public grpc::ServerBidiReactor<Request, Response> {
 
   // Ends the session where it may block, then the stream.
   void End(absl::Status status) {
-    if (!workers_.TryPost([this, status] { EndHere(status); })) EndHere(status);
+    const auto end = [this, status] { EndHere(status); };
+    if (workers_.TryPost(end) || ends_.TryPost(end)) return;
+    end();  // Both are stopping.
   }
 
   void EndHere(const absl::Status& status) {
@@ -82,6 +86,7 @@ class ExchangeCall final : public grpc::ServerBidiReactor<Request, Response> {
   void OnDone() override { delete this; }
 
   base::WorkerPool& workers_;
+  base::WorkerPool& ends_;
   std::unique_ptr<Session<Request, Response>> session_;
   std::stop_source stop_;
   Context ctx_;
@@ -91,9 +96,9 @@ class ExchangeCall final : public grpc::ServerBidiReactor<Request, Response> {
 
 template <typename Request, typename Response>
 grpc::ServerBidiReactor<Request, Response>* RunExchange(
-    grpc::CallbackServerContext* call, base::WorkerPool& workers,
+    grpc::CallbackServerContext* call, base::WorkerPool& workers, base::WorkerPool& ends,
     std::unique_ptr<Session<Request, Response>> session) {
-  auto* reactor = new ExchangeCall<Request, Response>(workers, std::move(session));
+  auto* reactor = new ExchangeCall<Request, Response>(workers, ends, std::move(session));
   reactor->Start(call);
   return reactor;
 }
