@@ -8,6 +8,14 @@ namespace {
 
 constexpr int64_t kGoZeroSeconds = -62135596800;  // 0001-01-01T00:00:00Z
 
+// Later shims may know more than we do.
+Status StatusFromProto(::containerd::v1::types::Status status) {
+  const int number = status;
+  const bool known =
+      number >= static_cast<int>(Status::kUnknown) && number <= static_cast<int>(Status::kPausing);
+  return known ? static_cast<Status>(number) : Status::kUnknown;
+}
+
 }  // namespace
 
 absl::Time TimeFromProto(const google::protobuf::Timestamp& time) {
@@ -35,7 +43,7 @@ ProcessState FromProto(const std::string& container,
   return {.container_id = container,
           .id = state.id().empty() ? container : state.id(),
           .pid = state.pid(),
-          .status = static_cast<Status>(state.status()),
+          .status = StatusFromProto(state.status()),
           .stdio = {.in = state.stdin(),
                     .out = state.stdout(),
                     .err = state.stderr(),

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
+
 namespace gantry::runtime {
 namespace {
 
@@ -22,6 +24,7 @@ Task::Task(std::string ns, std::string id, Phase phase)
   init_.state.container_id = id_;
   init_.state.id = id_;
   init_.known = true;
+  if (phase == Phase::kCreating) init_.since = absl::Now();
 }
 
 Task::Phase Task::phase() const {
@@ -83,6 +86,7 @@ Task::Process& Task::ProcessOf(const std::string& exec_id) {
 void Task::SetInit(const ProcessState& state) {
   base::MutexLock lock(mutex_);
   init_.state = state;
+  ++init_version_;
 }
 
 void Task::SetCreated(uint32_t pid, const Stdio& stdio) {
@@ -90,12 +94,14 @@ void Task::SetCreated(uint32_t pid, const Stdio& stdio) {
   init_.state.stdio = stdio;
   init_.state.pid = pid;
   if (init_.state.status == Status::kUnknown) init_.state.status = Status::kCreated;
+  ++init_version_;
 }
 
 void Task::AddExec(const std::string& exec_id, const Stdio& stdio) {
   base::MutexLock lock(mutex_);
   Process& process = ProcessOf(exec_id);
   process.known = true;
+  process.since = absl::Now();
   process.state.stdio = stdio;
   if (process.state.status == Status::kUnknown) process.state.status = Status::kCreated;
 }
@@ -115,11 +121,21 @@ void Task::SetStarted(const std::string& exec_id, uint32_t pid) {
   process.known = true;
   if (pid != 0) process.state.pid = pid;
   if (process.state.status != Status::kStopped) process.state.status = Status::kRunning;
+  if (exec_id.empty()) ++init_version_;
 }
 
 void Task::SetInitStatus(Status status) {
   base::MutexLock lock(mutex_);
   if (init_.state.status != Status::kStopped) init_.state.status = status;
+  ++init_version_;
+}
+
+void Task::RefreshInit(uint64_t version, Status status, uint32_t pid) {
+  base::MutexLock lock(mutex_);
+  if (version != init_version_) return;
+  init_.state.status = status;
+  if (pid != 0) init_.state.pid = pid;
+  ++init_version_;
 }
 
 bool Task::SetExit(const std::string& exec_id, const Exit& exit) {
@@ -134,6 +150,7 @@ bool Task::SetExit(const std::string& exec_id, const Exit& exit) {
     process.state.exit_status = exit.status;
     process.state.exited_at = exit.exited_at;
     if (exit.pid != 0) process.state.pid = exit.pid;
+    if (exec_id.empty()) ++init_version_;
     known = ExitOf(process.state);
     waiters.swap(process.waiters);
   }
@@ -156,12 +173,27 @@ ProcessState Task::Init() const {
   return init_.state;
 }
 
+uint64_t Task::init_version() const {
+  base::MutexLock lock(mutex_);
+  return init_version_;
+}
+
 std::optional<ProcessState> Task::Find(const std::string& exec_id) const {
   base::MutexLock lock(mutex_);
   if (exec_id.empty()) return init_.state;
   const auto found = execs_.find(exec_id);
   if (found == execs_.end() || !found->second.known) return std::nullopt;
   return found->second.state;
+}
+
+bool Task::IsEarlier(const std::string& exec_id, const Exit& exit) const {
+  base::MutexLock lock(mutex_);
+  const auto found = execs_.find(exec_id);
+  if (!exec_id.empty() && found == execs_.end()) return false;
+  const Process& process = exec_id.empty() ? init_ : found->second;
+  if (process.state.pid != 0) return exit.pid != 0 && exit.pid != process.state.pid;
+  // This one's pid is not known yet.
+  return exit.exited_at != absl::InfinitePast() && exit.exited_at < process.since;
 }
 
 bool Task::AddWaiter(const std::string& exec_id, std::shared_ptr<Caller<Exit>> waiter) {

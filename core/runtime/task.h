@@ -67,6 +67,9 @@ class Task {
   void SetStarted(const std::string& exec_id, uint32_t pid);
   // For pause and resume: has no effect on a process that has stopped.
   void SetInitStatus(Status status);
+  // What the shim said when it was asked at `version`; no effect if something else was learnt
+  // since.
+  void RefreshInit(uint64_t version, Status status, uint32_t pid);
   // Answers everybody who waits for the process. False when the exit was known.
   bool SetExit(const std::string& exec_id, const Exit& exit);
 
@@ -79,7 +82,11 @@ class Task {
   // --- Questions ---
 
   ProcessState Init() const;
+  // Grows whenever something is learnt of the init process.
+  uint64_t init_version() const;
   std::optional<ProcessState> Find(const std::string& exec_id) const;
+  // Whether the end is that of an earlier process which had the same id.
+  bool IsEarlier(const std::string& exec_id, const Exit& exit) const;
 
   // Answers `waiter` when the process ends; at once if it has. True when nobody has asked the shim
   // yet: then the caller must, and report with SetExit() or FailWait().
@@ -103,7 +110,8 @@ class Task {
  private:
   struct Process {
     ProcessState state;
-    bool known = false;  // to the shim, as far as we know
+    absl::Time since = absl::InfinitePast();  // no process of this entry ended before
+    bool known = false;                       // to the shim, as far as we know
     bool wait_armed = false;
     bool exit_claimed = false;
     std::vector<std::shared_ptr<Caller<Exit>>> waiters;
@@ -118,6 +126,7 @@ class Task {
   Phase phase_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Shim> shim_ ABSL_GUARDED_BY(mutex_);
   Process init_ ABSL_GUARDED_BY(mutex_);
+  uint64_t init_version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Process, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
   std::vector<absl::AnyInvocable<void()>> loaded_ ABSL_GUARDED_BY(mutex_);
   std::optional<CgroupPlace> cgroup_ ABSL_GUARDED_BY(mutex_);

@@ -379,46 +379,6 @@ TEST_F(TaskManagerTest, AWaiterMayLeave) {
               StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
-TEST_F(TaskManagerTest, AnExitIsKnownOnceItIsAnnounced) {
-  CreateAndStart("c1");
-  auto waiting = Wait("c1");
-  ::containerd::events::TaskExit event;
-  event.set_container_id("c1");
-  event.set_id("c1");
-  event.set_pid(testing::FakeShim::kInitPid);
-  event.set_exit_status(9);
-  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
-  EXPECT_EQ(waiting.get()->status, 9U);
-  EXPECT_EQ(Get("c1")->exit_status, 9U);
-  EXPECT_TRUE(NextEvent<::containerd::events::TaskExit>("/tasks/exit").has_value());
-  // A second announcement is dropped.
-  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
-  EXPECT_EQ(NextEvent<::containerd::events::TaskExit>("/tasks/exit", absl::Milliseconds(20)),
-            std::nullopt);
-}
-
-TEST_F(TaskManagerTest, ALateAnnouncementOfAnEarlierProcessOfThatIdEndsNothing) {
-  CreateAndStart("c1");
-  auto waiting = Wait("c1");
-  ::containerd::events::TaskExit event;
-  event.set_container_id("c1");
-  event.set_id("c1");
-  event.set_pid(testing::FakeShim::kInitPid - 1);
-  event.set_exit_status(9);
-  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
-  EXPECT_EQ(Get("c1")->status, Status::kRunning);
-  shim_.Exit("c1", 3);
-  EXPECT_EQ(waiting.get()->status, 3U);
-}
-
-TEST_F(TaskManagerTest, AnnouncementsOfUnknownTasksPass) {
-  ::containerd::events::TaskExit event;
-  event.set_container_id("absent");
-  event.set_id("absent");
-  ASSERT_THAT(Forward("/tasks/exit", event), IsOk());
-  EXPECT_TRUE(NextEvent<::containerd::events::TaskExit>("/tasks/exit").has_value());
-}
-
 TEST_F(TaskManagerTest, PauseAndResumeAreRemembered) {
   CreateAndStart("c1");
   EXPECT_THAT(
@@ -429,11 +389,6 @@ TEST_F(TaskManagerTest, PauseAndResumeAreRemembered) {
       Sync<Nothing>([&](Done<Nothing> done) { tasks_->Resume(ctx_, "c1", std::move(done)); }),
       IsOk());
   EXPECT_EQ(Get("c1")->status, Status::kRunning);
-  // What the shim does of itself, or after our patience ended, is announced.
-  ::containerd::events::TaskPaused event;
-  event.set_container_id("c1");
-  ASSERT_THAT(Forward("/tasks/paused", event), IsOk());
-  EXPECT_EQ(Get("c1")->status, Status::kPaused);
 }
 
 TEST_F(TaskManagerTest, TheRestOfTheTaskApiGoesStraightThrough) {
