@@ -5,6 +5,7 @@
 #include <grpcpp/impl/client_unary_call.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -298,6 +299,34 @@ TEST_F(HttpServerTest, ListensOnTcpToo) {
     HttpServer broken({.address = bad}, MetricsPages(registry_));
     EXPECT_FALSE(broken.Start().ok()) << bad;
   }
+}
+
+TEST_F(SocketTest, TtrpcIsClosedToOtherUsersAndGroups) {
+  if (::geteuid() != 0) GTEST_SKIP() << "changes its group, which takes root";
+  const base::FakeClock clock;
+  events::Exchange exchange(clock);
+  TtrpcServer server(At("s"), exchange);
+  ASSERT_THAT(server.Start(), IsOk());
+  auto loop = ttrpc::Loop::Start("client");
+  ASSERT_THAT(loop, IsOk());
+  const auto forward = [&] {
+    auto client = ttrpc::Client::Connect(**loop, "unix://" + At("s").address);
+    if (!client.ok()) return client.status();
+    return (*client)
+        ->CallAndWait({.service = "containerd.services.events.ttrpc.v1.Events",
+                       .method = "Forward",
+                       .deadline = absl::Now() + absl::Seconds(30)},
+                      "")
+        .status();
+  };
+  EXPECT_THAT(forward(), StatusIs(absl::StatusCode::kInvalidArgument));
+  absl::Status other;
+  // The raw call changes the thread alone, where setresgid() changes the process.
+  std::thread([&] {
+    ASSERT_EQ(::syscall(SYS_setresgid, -1, 1, -1), 0);
+    other = forward();
+  }).join();
+  EXPECT_THAT(other, StatusIs(absl::StatusCode::kUnknown, HasSubstr("ttrpc: closed")));
 }
 
 TEST_F(SocketTest, TtrpcForwardsEventsToTheExchange) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/server/ttrpc_server.h"
 
+#include <unistd.h>
+
 #include "core/base/status.h"
 #include "core/log/log.h"
 #include "proto/services/ttrpc/events/v1/events.pb.h"
@@ -43,6 +45,11 @@ absl::Status TtrpcServer::Start() {
                         ttrpc::Responder respond) { respond(Forward(exchange_, payload)); });
   ttrpc::ServerOptions options;
   options.owner = {options_.uid, options_.gid};
+  // What shims announce is believed, so it must be they: like containerd, the user and group that
+  // they inherited from us, whatever the socket's mode allows.
+  options.admit = [uid = ::geteuid(), gid = ::getegid()](const ttrpc::Peer& peer) {
+    return peer.uid == uid && peer.gid == gid;
+  };
   ASSIGN_OR_RETURN(server_, ttrpc::Server::Listen(*loop_, options_.address, std::move(services),
                                                   std::move(options)));
   log::Info("serving ttrpc", {{"address", options_.address}});
