@@ -48,11 +48,19 @@ std::vector<std::string> ReadOnlyOverlay(const std::vector<std::string>& options
 
 }  // namespace
 
+absl::Status FailedMount(const kernel::Error& error) { return Unknown("{}", error.Text()); }
+
 absl::Status MountOne(const Mount& mount, const std::string& target) {
-  if (mount.target.empty()) return ToStatus(kernel::Mount(SpecOf(mount), target));
-  const auto root = kernel::Open(target, O_PATH | O_DIRECTORY);
-  if (!root) return ToStatus(root.error());
-  return ToStatus(kernel::Mount(SpecOf(mount), kernel::MountTarget(root->get(), mount.target)));
+  kernel::MountTarget place(target);
+  kernel::UniqueFd root;
+  if (!mount.target.empty()) {
+    auto opened = kernel::Open(target, O_PATH | O_DIRECTORY);
+    if (!opened) return FailedMount(opened.error());
+    root = *std::move(opened);
+    place = kernel::MountTarget(root.get(), mount.target);
+  }
+  const auto made = kernel::Mount(SpecOf(mount), std::move(place));
+  return made ? absl::OkStatus() : FailedMount(made.error());
 }
 
 absl::Status MountAll(const Mounts& mounts, const std::string& target) {

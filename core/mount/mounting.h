@@ -7,12 +7,19 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/kernel/result.h"
 #include "core/mount/mount.h"
 
 namespace gantry::mount {
 
+// The status of a mount that the kernel refused: Unknown with its text, as containerd's clients see
+// it. The errno's own code would speak of an object of the API: a client takes NotFound for a
+// missing snapshot.
+absl::Status FailedMount(const kernel::Error& error);
+
 // Makes one mount at `target`, or at its own target below that, which is resolved as in a chroot.
-// InvalidArgument for an option word with the prefix "X-containerd.", which is the mount manager's.
+// Errors: of FailedMount() alone; one is an option word with the prefix "X-containerd.", which is
+// the mount manager's.
 absl::Status MountOne(const Mount& mount, const std::string& target);
 
 // Makes all mounts in order, each at `target` or below it. On failure what was made is undone.

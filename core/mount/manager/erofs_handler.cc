@@ -30,7 +30,7 @@ absl::Status AttachDevices(Mount& mount, std::vector<kernel::LoopDevice>& device
   const auto attach = [&devices](const std::string& file) -> absl::StatusOr<std::string> {
     auto device =
         kernel::AttachLoop(file, {.read_only = true, .direct_io = false, .autoclear = true});
-    if (!device) return ToStatus(device.error());
+    if (!device) return FailedMount(device.error());
     devices.push_back(std::move(*device));
     return devices.back().path;
   };
@@ -45,10 +45,12 @@ absl::Status AttachDevices(Mount& mount, std::vector<kernel::LoopDevice>& device
 
 absl::Status MountAnyWay(Mount& mount, const std::string& mount_point) {
   const auto direct = MountImage(mount, mount_point);
-  if (direct || direct.error().err != ENOTBLK) return ToStatus(direct);
+  if (direct) return absl::OkStatus();
+  if (direct.error().err != ENOTBLK) return FailedMount(direct.error());
   std::vector<kernel::LoopDevice> devices;
   RETURN_IF_ERROR(AttachDevices(mount, devices));
-  return ToStatus(MountImage(mount, mount_point));
+  const auto made = MountImage(mount, mount_point);
+  return made ? absl::OkStatus() : FailedMount(made.error());
 }
 
 }  // namespace

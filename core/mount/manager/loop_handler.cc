@@ -11,6 +11,7 @@
 #include "core/base/kernel_status.h"
 #include "core/base/status.h"
 #include "core/kernel/loop_device.h"
+#include "core/mount/mounting.h"
 
 namespace gantry::mount {
 namespace {
@@ -28,7 +29,7 @@ absl::StatusOr<ActiveMount> LoopHandler::MountAt(const Context&, const Mount& mo
   auto device = kernel::AttachLoop(mount.source, {.read_only = HasOption(mount, "ro"),
                                                   .direct_io = HasOption(mount, "direct-io"),
                                                   .autoclear = true});
-  if (!device) return ToStatus(device.error());
+  if (!device) return FailedMount(device.error());
   if (::symlink(device->path.c_str(), mount_point.c_str()) != 0) {
     return FromErrno(errno, "link " + mount_point);
   }
