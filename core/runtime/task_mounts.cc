@@ -25,11 +25,19 @@ mount::ActivateOptions OptionsFor(const Bundle& bundle, const std::optional<Moun
   return options;
 }
 
+bool IsHeldBy(const std::string& id, const mount::ActivationInfo& info) {
+  const auto holder = info.labels.find(kHolderLabel);
+  return holder != info.labels.end() && holder->second == id;
+}
+
 absl::StatusOr<mount::Mounts> Activate(mount::MountManager& mounts, const Context& ctx,
                                        const std::string& id, const mount::Mounts& rootfs,
                                        const mount::ActivateOptions& options) {
   absl::StatusOr<mount::ActivationInfo> info = mounts.Activate(ctx, id, rootfs, options);
-  if (absl::IsAlreadyExists(info.status())) info = mounts.Info(ctx, id);
+  if (absl::IsAlreadyExists(info.status())) {
+    absl::StatusOr<mount::ActivationInfo> active = mounts.Info(ctx, id);
+    if (!active.ok() || IsHeldBy(id, *active)) info = std::move(active);
+  }
   if (!info.ok()) return Annotate(info.status(), "activate mounts of the root file system");
   return std::move(info->system);
 }
@@ -37,9 +45,8 @@ absl::StatusOr<mount::Mounts> Activate(mount::MountManager& mounts, const Contex
 bool HasMounts(TaskEnv& env, const Bundle& bundle) {
   if (env.mounts == nullptr) return false;
   const auto info = env.mounts->Info({.ns = bundle.ns()}, bundle.id());
-  if (!info.ok()) return false;  // or it cannot be told now, and the collector will see to it
-  const auto holder = info->labels.find(kHolderLabel);
-  return holder != info->labels.end() && holder->second == bundle.id();
+  // Else it cannot be told now, and the collector will see to it.
+  return info.ok() && IsHeldBy(bundle.id(), *info);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace gantry::runtime {
 
 // Gives the mounts that are left to a shim which takes over what `claims` says; those of `rootfs`
 // themselves where it can do all. Mounts that an earlier task of that id left active are used
-// again.
+// again; a client's own of that name end in AlreadyExists.
 //
 // Answers on the calling thread when there is nothing to do. Errors: of MountManager::Activate().
 void ActivateRootfs(TaskEnv& env, const Bundle& bundle, const mount::Mounts& rootfs,

@@ -150,5 +150,15 @@ TEST_F(TaskMountsTest, ActivationsOfAClientStayAlthoughTheyHaveTheTasksName) {
   EXPECT_THAT(Info(), IsOk());
 }
 
+TEST_F(TaskMountsTest, OnlyMountsOfAnEarlierTaskAreUsedAgain) {
+  CreateOptions options = Options();
+  const mount::ActivateOptions held{.labels = {{"containerd.io/gc.bref.container", "c2"}}};
+  ASSERT_THAT(mounts_->Activate(ctx_, "c1", options.rootfs, {}), IsOk());
+  ASSERT_THAT(mounts_->Activate(ctx_, "c2", options.rootfs, held), IsOk());
+  EXPECT_THAT(Create("c1", options), StatusIs(Code::kAlreadyExists));
+  EXPECT_THAT(Info(), IsOk());
+  EXPECT_THAT(Create("c2", options), IsOk());
+}
+
 }  // namespace
 }  // namespace gantry::runtime
