@@ -96,7 +96,7 @@ class Task {
   // The shim did not say how the process ended, and will not.
   void FailWait(const std::string& exec_id, const absl::Status& status);
 
-  // --- Where its resources are counted; nothing until somebody has looked ---
+  // --- Where its resources are counted; nothing if only the shim knows ---
 
   std::optional<CgroupPlace> cgroup() const;
   void SetCgroup(CgroupPlace place);

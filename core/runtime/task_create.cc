@@ -8,6 +8,7 @@
 #include "core/runtime/runtime_features.h"
 #include "core/runtime/task_end.h"
 #include "core/runtime/task_mounts.h"
+#include "core/runtime/task_stats.h"
 #include "core/ttrpc/rpc_status.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 #include "proto/types/introspection.pb.h"
@@ -205,6 +206,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
       return RollBackWith(Annotate(ttrpc::ClosedError(), "shim went away"));
     // A connection that broke while the task was being made was left to this operation.
     if (shim_->connection().closed()) OnShimLost(env_, task_);
+    LocateCgroup(*task_);
     if (task_->ArmWait({})) WatchExit(env_, task_, {});
     if (!caller_->Answer(pid_) && task_->Move(Task::Phase::kReady, Task::Phase::kDeleting)) {
       RollBack(env_, task_, CreateOutcome::kKnown, [] {});

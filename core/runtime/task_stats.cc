@@ -36,27 +36,22 @@ void AskShim(TaskEnv& env, const Task& task, Done<Any> done) {
       });
 }
 
-// Where the task's cgroup is, looked up once, while its process lives.
-absl::StatusOr<CgroupPlace> PlaceOf(Task& task) {
-  if (std::optional<CgroupPlace> known = task.cgroup()) return *std::move(known);
-  const ProcessState init = task.Init();
-  if (init.pid == 0 || init.status == Status::kStopped) return NotFound("task does not run");
-  ASSIGN_OR_RETURN(CgroupPlace place, FindCgroup(static_cast<pid_t>(init.pid)));
-  // Had the process ended meanwhile, its number could be another's.
-  if (task.Init().status == Status::kStopped) return NotFound("task does not run");
-  task.SetCgroup(place);
-  return place;
-}
-
 }  // namespace
 
+void LocateCgroup(Task& task) {
+  const ProcessState init = task.Init();
+  if (init.pid == 0 || !ReadsCgroupFiles(*task.shim())) return;
+  absl::StatusOr<CgroupPlace> place = FindCgroup(static_cast<pid_t>(init.pid));
+  // Had the process ended meanwhile, its number could be another's.
+  if (place.ok() && task.Init().status != Status::kStopped) task.SetCgroup(*std::move(place));
+}
+
 void CollectStats(TaskEnv& env, const std::shared_ptr<Task>& task, Done<Any> done) {
-  if (!ReadsCgroupFiles(*task->shim())) return AskShim(env, *task, std::move(done));
-  env.shims.steps().Run([&env, task, done = std::move(done)]() mutable {
-    const absl::StatusOr<CgroupPlace> place = PlaceOf(*task);
-    // The shim looked it up while it could.
-    if (!place.ok()) return AskShim(env, *task, std::move(done));
-    done(ReadCgroupMetrics(*place));
+  std::optional<CgroupPlace> place = task->cgroup();
+  // A process that we did not see made may be in another cgroup by now. The shim knows the first.
+  if (!place) return AskShim(env, *task, std::move(done));
+  env.shims.steps().Run([place = *std::move(place), done = std::move(done)]() mutable {
+    done(ReadCgroupMetrics(place));
   });
 }
 

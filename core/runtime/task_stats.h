@@ -10,8 +10,13 @@
 
 namespace gantry::runtime {
 
-// The resource usage of a task, as a cgroup metrics message. Read from the cgroup's files where the
-// shim is one that would read the same, otherwise asked of the shim. NotFound without a cgroup.
+// Notes where a new task's cgroup is, while its process is still where its runtime put it. Reads
+// /proc.
+void LocateCgroup(Task& task);
+
+// The resource usage of a task, as a cgroup metrics message. Read from the cgroup's files where
+// they are known and the shim is one that would read the same, otherwise asked of the shim.
+// NotFound without a cgroup.
 void CollectStats(TaskEnv& env, const std::shared_ptr<Task>& task,
                   Done<google::protobuf::Any> done);
 
