@@ -343,13 +343,13 @@ void TaskManager::Pids(const Context& ctx, const std::string& id,
       });
 }
 
-void TaskManager::Checkpoint(const Context& ctx, const std::string& id,
-                             const std::filesystem::path& path,
-                             std::optional<google::protobuf::Any> options, Done<Nothing> done) {
+void TaskManager::Checkpoint(const Context& ctx, const std::string& id, CheckpointOptions options,
+                             Done<Nothing> done) {
   auto request = RequestFor<pb::CheckpointTaskRequest>(id);
-  request->set_path(path.string());
-  if (options) *request->mutable_options() = *std::move(options);
-  Change(ctx, id, "Checkpoint", std::move(request), env_->timeouts().checkpoint, std::move(done));
+  request->set_path(options.path.string());
+  if (options.runtime) *request->mutable_options() = *std::move(options.runtime);
+  Change(ctx, id, "Checkpoint", std::move(request), env_->timeouts().checkpoint, std::move(done),
+         [keep = std::move(options.keep)](Task&) {});
 }
 
 void TaskManager::Update(const Context& ctx, const std::string& id,

@@ -97,8 +97,8 @@ class TaskManager {
   void Pause(const Context& ctx, const std::string& id, Done<Nothing> done);
   void Resume(const Context& ctx, const std::string& id, Done<Nothing> done);
   void Pids(const Context& ctx, const std::string& id, Done<std::vector<ProcessInfo>> done);
-  void Checkpoint(const Context& ctx, const std::string& id, const std::filesystem::path& path,
-                  std::optional<google::protobuf::Any> options, Done<Nothing> done);
+  void Checkpoint(const Context& ctx, const std::string& id, CheckpointOptions options,
+                  Done<Nothing> done);
   void Update(const Context& ctx, const std::string& id, const google::protobuf::Any& resources,
               const std::map<std::string, std::string>& annotations, Done<Nothing> done);
 

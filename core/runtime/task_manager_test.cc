@@ -420,7 +420,8 @@ TEST_F(TaskManagerTest, TheRestOfTheTaskApiGoesStraightThrough) {
   ASSERT_TRUE(update.ParseFromString(shim_.LastPayload("Update")));
   EXPECT_EQ(update.annotations().at("a"), "b");
   EXPECT_THAT(change([&](Done<Nothing> done) {
-                tasks_->Checkpoint(ctx_, "c1", "/dump", AnyOf("o", "v"), std::move(done));
+                tasks_->Checkpoint(ctx_, "c1", {.path = "/dump", .runtime = AnyOf("o", "v")},
+                                   std::move(done));
               }),
               IsOk());
   pb::CheckpointTaskRequest checkpoint;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,6 +67,13 @@ struct CreateOptions {
   std::function<absl::Status(const std::filesystem::path& directory)> fetch_checkpoint;
   // Called with the mounted root file system of a restored task, which is started right after it.
   std::function<absl::Status(const std::filesystem::path& rootfs)> prepare_restored;
+};
+
+struct CheckpointOptions {
+  std::filesystem::path path;                    // the directory that it is written to
+  std::optional<google::protobuf::Any> runtime;  // the runtime's own
+  // Kept until the shim is done, however soon the caller leaves: the directory's owner.
+  std::shared_ptr<void> keep;
 };
 
 struct ExecOptions {

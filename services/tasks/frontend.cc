@@ -42,6 +42,15 @@ absl::StatusOr<std::string> CheckpointPath(const pb::CheckpointTaskRequest& requ
   return options.image_path();
 }
 
+// Holds the dump. Should it be the last to, a worker removes the files, which takes a while; only
+// if the pool is full or stopping, whoever lets go does.
+std::shared_ptr<void> RemovedByWorkers(base::WorkerPool& workers,
+                                       std::shared_ptr<ScopedDump> dump) {
+  return {nullptr, [&workers, dump = std::move(dump)](std::nullptr_t) mutable {
+            if (!workers.TryPost([dump = std::move(dump)] {})) return;
+          }};
+}
+
 }  // namespace
 
 void Frontend::Create(const Context& ctx, const pb::CreateTaskRequest& request,
@@ -96,7 +105,7 @@ void Frontend::Checkpoint(const Context& ctx, const pb::CheckpointTaskRequest& r
   if (path->empty()) return CheckpointIntoContent(ctx, request, std::move(done));
   std::optional<google::protobuf::Any> options;
   if (request.has_options()) options = request.options();
-  tasks_.Checkpoint(ctx, request.container_id(), *path, std::move(options),
+  tasks_.Checkpoint(ctx, request.container_id(), {.path = *path, .runtime = std::move(options)},
                     [done = std::move(done)](absl::StatusOr<runtime::Nothing> made) mutable {
                       if (!made.ok()) return done(made.status());
                       done(pb::CheckpointTaskResponse());
@@ -124,7 +133,10 @@ void Frontend::CheckpointIntoContent(const Context& ctx, const pb::CheckpointTas
                 stored(StoreDump(ctx, container, dump->path()));
               });
         };
-        tasks_.Checkpoint(ctx, request.container_id(), dump->path(), std::move(options),
+        tasks_.Checkpoint(ctx, request.container_id(),
+                          {.path = dump->path(),
+                           .runtime = std::move(options),
+                           .keep = RemovedByWorkers(workers_, dump)},
                           std::move(store));
       });
 }
