@@ -13,6 +13,7 @@
 #include "core/base/version.h"
 #include "core/events/exchange.h"
 #include "core/log/log.h"
+#include "core/process/limits.h"
 #include "core/process/service_manager.h"
 #include "core/streaming/stream_registry.h"
 #include "services/server/grpc_server.h"
@@ -36,6 +37,7 @@ plugin::GraphOptions OptionsOf(const config::Config& config) {
 
 // What shims are told of us, and how long they may take.
 absl::StatusOr<runtime::ShimManager::Options> ShimOptions(const config::Config& config,
+                                                          const Host& host,
                                                           const std::string& grpc_address,
                                                           const std::string& ttrpc_address) {
   std::error_code error;
@@ -45,6 +47,7 @@ absl::StatusOr<runtime::ShimManager::Options> ShimOptions(const config::Config& 
   if (error) return FromErrno(error.value(), "read /proc/self/exe");
   options.launcher.grpc_address = grpc_address;
   options.launcher.ttrpc_address = ttrpc_address;
+  options.launcher.open_files = host.open_files_of_shims;
   options.launcher.debug = config.debug.level == "debug" || config.debug.level == "trace";
   options.timeouts.load = config.Timeout("io.containerd.timeout.shim.load");
   options.timeouts.cleanup = config.Timeout("io.containerd.timeout.shim.cleanup");
@@ -71,7 +74,7 @@ absl::StatusOr<std::vector<plugin::Registration>> Registrations(config::Config& 
   ASSIGN_OR_RETURN(const server::SocketOptions ttrpc,
                    server::DecodeTtrpc(config.Plugin(server::kTtrpcUri), grpc.socket));
   ASSIGN_OR_RETURN(runtime::ShimManager::Options shims,
-                   ShimOptions(config, grpc.socket.address, ttrpc.address));
+                   ShimOptions(config, host, grpc.socket.address, ttrpc.address));
   host.temp_mounts = std::filesystem::path(config.root) / "tmpmounts";
   host.stream_processors = config.stream_processors;
   std::vector<plugin::Registration> plugins =
@@ -96,6 +99,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(config::Config& config) {
   auto daemon = std::unique_ptr<Daemon>(new Daemon(config));
   RETURN_IF_ERROR(daemon->TakeLocks());
   RETURN_IF_ERROR(CheckKnownRoot(config));
+  daemon->RaiseOpenFiles();
   RETURN_IF_ERROR(daemon->StartPlugins());
   RETURN_IF_ERROR(daemon->Serve());
   log::Info(
@@ -112,6 +116,15 @@ absl::Status Daemon::TakeLocks() {
     locks_.push_back(std::move(lock));
   }
   return absl::OkStatus();
+}
+
+void Daemon::RaiseOpenFiles() {
+  const absl::StatusOr<rlimit> before = process::RaiseOpenFiles();
+  if (before.ok()) {
+    host_.open_files_of_shims = *before;
+  } else {
+    log::Warn("open files stay limited", {{"error", before.status()}});
+  }
 }
 
 absl::Status Daemon::StartPlugins() {

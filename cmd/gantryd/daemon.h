@@ -34,6 +34,7 @@ class Daemon {
   explicit Daemon(config::Config& config);
 
   absl::Status TakeLocks();
+  void RaiseOpenFiles();
   absl::Status StartPlugins();
   absl::Status Serve();
   void EndSubscriptions();

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/resource.h>
+
 #include <filesystem>
+#include <optional>
 
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
@@ -22,6 +25,7 @@ struct Host {
   base::WorkerPool workers{"worker", kWorkers, kMaxQueued};
   std::filesystem::path temp_mounts;  // directory for mounts that are made for one look
   diff::StreamProcessors stream_processors;
+  std::optional<rlimit> open_files_of_shims;  // absent: ours
 };
 
 }  // namespace gantry

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -77,6 +78,14 @@ absl::Status JoinCgroup(const std::string& path, const std::string& mount) {
     RETURN_IF_ERROR(Annotate(Join(root, clean, version1), fmt::format("join cgroup {}", path)));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<rlimit> RaiseOpenFiles() {
+  rlimit before{};
+  if (::getrlimit(RLIMIT_NOFILE, &before) != 0) return FromErrno(errno, "read the file limit");
+  const rlimit raised{.rlim_cur = before.rlim_max, .rlim_max = before.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) != 0) return FromErrno(errno, "raise the file limit");
+  return before;
 }
 
 }  // namespace gantry::process

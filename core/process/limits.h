@@ -2,9 +2,12 @@
 // What the kernel is told about this process.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace gantry::process {
 
@@ -14,5 +17,9 @@ absl::Status SetOomScore(int score);
 // Moves this process into the cgroup `path` below `mount`, in every hierarchy; the cgroup is made
 // if there is none.
 absl::Status JoinCgroup(const std::string& path, const std::string& mount = "/sys/fs/cgroup");
+
+// Raises how many files this process may have open as far as it can itself. Gives what it was
+// before, which is what programs get that we start: not all of them can deal with high numbers.
+absl::StatusOr<rlimit> RaiseOpenFiles();
 
 }  // namespace gantry::process

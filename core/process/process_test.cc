@@ -36,6 +36,22 @@ std::string Read(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+TEST(LimitsTest, OpenFilesAreRaisedAsFarAsWeMay) {
+  rlimit original{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &original), 0);
+  ASSERT_GE(original.rlim_max, 128U);
+  const rlimit low{.rlim_cur = 64, .rlim_max = original.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto before = RaiseOpenFiles();
+  rlimit raised{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &raised), 0);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &original), 0);
+  ASSERT_THAT(before, IsOk());
+  EXPECT_EQ(before->rlim_cur, 64U);
+  EXPECT_EQ(before->rlim_max, original.rlim_max);
+  EXPECT_EQ(raised.rlim_cur, original.rlim_max);
+}
+
 // Sets a variable for the length of a test.
 class ScopedVariable {
  public:

@@ -118,6 +118,7 @@ Command Launcher::MakeCommand(const std::string& ns, const std::string& id, cons
   }
   environment.insert(environment.end(), options_.environment.begin(), options_.environment.end());
   command.spawn.environment = std::move(environment);
+  command.spawn.open_files = options_.open_files;
   return command;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <google/protobuf/any.pb.h>
+#include <sys/resource.h>
 
 #include <cstdint>
 #include <deque>
@@ -41,6 +42,7 @@ class Launcher {
     std::string ttrpc_address;
     std::string socket_dir;                // empty: the shim's own choice
     std::vector<std::string> environment;  // "K=V", added to our own
+    std::optional<rlimit> open_files;      // RLIMIT_NOFILE of the programs; absent: ours
     bool debug = false;
   };
   template <typename T>

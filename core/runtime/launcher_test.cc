@@ -73,13 +73,15 @@ class LauncherTest : public ::testing::Test {
                       .daemon_binary = "/usr/bin/gantryd",
                       .grpc_address = "/run/g.sock",
                       .ttrpc_address = "/run/g.sock.ttrpc",
-                      .environment = {"SCHED_CORE=1"}}};
+                      .environment = {"SCHED_CORE=1"},
+                      .open_files = rlimit{.rlim_cur = 60, .rlim_max = 70}}};
 };
 
 TEST_F(LauncherTest, PassesArgumentsEnvironmentAndFolder) {
   ::setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
-  const auto answer = Start(Program(
-      "echo \"$@\" > args; env | sort > env; pwd > pwd; cat > stdin; printf unix:///run/x.sock"));
+  const auto answer =
+      Start(Program("echo \"$@\" > args; env | sort > env; pwd > pwd; ulimit -Sn > limit; ulimit "
+                    "-Hn >> limit; cat > stdin; printf unix:///run/x.sock"));
   ::unsetenv("NOTIFY_SOCKET");
   ASSERT_THAT(answer, IsOk());
   EXPECT_EQ(answer->endpoint, (Endpoint{2, "unix:///run/x.sock", "ttrpc"}));
@@ -92,6 +94,7 @@ TEST_F(LauncherTest, PassesArgumentsEnvironmentAndFolder) {
                     HasSubstr("MAX_SHIM_VERSION=2\n"), HasSubstr("GOMAXPROCS=2\n"),
                     HasSubstr("SCHED_CORE=1\n"), ::testing::Not(HasSubstr("NOTIFY_SOCKET"))));
   EXPECT_THAT(Read(bundle_->path() / "stdin"), HasSubstr("c1"));
+  EXPECT_EQ(Read(bundle_->path() / "limit"), "60\n70\n");
 }
 
 TEST_F(LauncherTest, RetriesOnceInTheLegacyDialectAndRemembersIt) {
