@@ -74,7 +74,7 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       leases::ServicePlugin(host.workers),
       mount::ServicePlugin(host.workers),
       snapshots::ServicePlugin(host.workers),
-      diff::ServicePlugin(host.workers),
+      diff::ServicePlugin(),
       tasks::ServicePlugin(host.workers),
       sandbox::StoreServicePlugin(host.workers),
       sandbox::ControllerServicePlugin(host.workers),

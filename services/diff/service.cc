@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "core/base/worker_pool.h"
 #include "core/diff/differ_chain.h"
 #include "proto/services/diff/v1/diff.grpc.pb.h"
 #include "services/rpc/convert.h"
@@ -15,6 +16,10 @@ namespace gantry::diff {
 namespace {
 
 namespace pb = ::containerd::services::diff::v1;
+
+// Layers at a time; far more may wait.
+constexpr size_t kDiffers = 16;
+constexpr size_t kMaxWaiting = 1024;
 
 mount::Mounts FromProto(
     const google::protobuf::RepeatedPtrField<containerd::types::Mount>& mounts) {
@@ -63,7 +68,7 @@ CompareOptions OptionsOf(const pb::DiffRequest& request) {
 
 class DiffService final : public rpc::Service, public pb::Diff::CallbackService {
  public:
-  DiffService(Differ& differ, base::WorkerPool& workers) : differ_(differ), workers_(workers) {}
+  explicit DiffService(Differ& differ) : differ_(differ) {}
 
   grpc::Service& grpc() override { return *this; }
 
@@ -100,21 +105,20 @@ class DiffService final : public rpc::Service, public pb::Diff::CallbackService 
 
  private:
   Differ& differ_;
-  base::WorkerPool& workers_;
+  base::WorkerPool workers_{"differ", kDiffers, kMaxWaiting};
 };
 
 }  // namespace
 
-plugin::Registration ServicePlugin(base::WorkerPool& workers) {
+plugin::Registration ServicePlugin() {
   return plugin::Provide(
       rpc::kService,
       plugin::Spec<rpc::Service>{
           .id = "diff",
           .needs = {kDiffService.uri},
-          .init = [&workers](
-                      plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
+          .init = [](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<rpc::Service>> {
             ASSIGN_OR_RETURN(DifferChain * differs, init.Get(kDiffService, "diff-service"));
-            return std::make_unique<DiffService>(*differs, workers);
+            return std::make_unique<DiffService>(*differs);
           }});
 }
 
