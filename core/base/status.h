@@ -51,7 +51,7 @@ GANTRY_STATUS_CONSTRUCTOR(Unknown, kUnknown)
 // a client sees.
 absl::Status FromErrno(int error, std::string_view what);
 
-// `status` with "context: " before its message and the same code; OK stays OK.
+// `status` with "context: " before its message, the same code and the same payloads; OK stays OK.
 absl::Status Annotate(const absl::Status& status, std::string_view context);
 
 // The message a client receives: the status's own, ending in the class text that containerd's Go
