@@ -5,10 +5,15 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +23,7 @@ import (
 	ttrpcapi "github.com/containerd/containerd/api/services/ttrpc/events/v1"
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/ttrpc"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -102,6 +108,53 @@ func TestL155_ForwardOverTTRPC(t *testing.T) {
 	envelope.Topic = "bad"
 	_, err = service.Forward(e.ctx, &ttrpcapi.ForwardRequest{Envelope: envelope})
 	wantCode(t, err, codes.InvalidArgument)
+}
+
+// dialAs connects with these effective ids, which are what the kernel tells the other end.
+func dialAs(t testing.TB, socket string, uid, gid int) *os.File {
+	t.Helper()
+	type result struct {
+		file *os.File
+		err  error
+	}
+	results := make(chan result, 1)
+	go func() {
+		runtime.LockOSThread()       // and never unlocked: the thread ends with its ids
+		const noSetuidFixup = 1 << 2 // the capabilities stay, so that no file's mode matters
+		err := unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0)
+		for call, id := range map[uintptr]int{unix.SYS_SETRESUID: uid, unix.SYS_SETRESGID: gid} {
+			if _, _, failed := unix.RawSyscall(call, ^uintptr(0), uintptr(id), ^uintptr(0)); failed != 0 {
+				err = failed
+			}
+		}
+		fd := -1
+		if err == nil {
+			fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		}
+		if err == nil {
+			err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
+		}
+		results <- result{os.NewFile(uintptr(fd), socket), err}
+	}()
+	got := <-results
+	ok(t, got.err)
+	t.Cleanup(func() { got.file.Close() })
+	return got.file
+}
+
+// TestS031_OtherUsersAreHungUpOn: the ttrpc socket is for shims, which are of the daemon's own user and group.
+func TestS031_OtherUsersAreHungUpOn(t *testing.T) {
+	e := newEnv(t)
+	for name, ids := range map[string][2]int{"user": {1234, os.Getegid()}, "group": {os.Geteuid(), 1234}} {
+		conn := dialAs(t, e.socket+".ttrpc", ids[0], ids[1])
+		read := within(t, "the end of a connection of another "+name, func() error {
+			_, err := conn.Read(make([]byte, 1))
+			return err
+		})
+		if !errors.Is(read, io.EOF) && !errors.Is(read, syscall.ECONNRESET) {
+			t.Errorf("another %s: %v", name, read)
+		}
+	}
 }
 
 func TestL156_SubscribeAcrossNamespaces(t *testing.T) {

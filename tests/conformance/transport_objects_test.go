@@ -162,6 +162,11 @@ func TestL008_LabelLimit(t *testing.T) {
 		_, err := e.leases().Create(e.ctx, &leasesapi.CreateRequest{ID: "l", Labels: labelOf(4097)})
 		wantCode(t, err, codes.InvalidArgument)
 	})
+	t.Run("mount", func(t *testing.T) {
+		gantryOnly(t, "labels of activations are not checked")
+		_, err := e.with(t).activate("m", false, labelOf(4097), bind(t.TempDir()), formatted("{{ mount 0 }}"))
+		wantCode(t, err, codes.InvalidArgument)
+	})
 }
 
 func TestL009_EmptyLabelDeletes(t *testing.T) {
