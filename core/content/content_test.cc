@@ -504,7 +504,12 @@ TEST_F(ContentStoreTest, ACollectionKeepsLiveIngestsAndRootsOnly) {
   EXPECT_FALSE(std::filesystem::exists(BlobFile(plain)));
   EXPECT_TRUE(std::filesystem::exists(BlobFile(rooted)));
   EXPECT_THAT(store_->Status(a_, "open"), IsOk());
-  clock_.Advance(absl::Hours(25));
+  clock_.Advance(absl::Hours(20));
+  MustOpen(a_, {.ref = "open"}).reset();  // a day more
+  clock_.Advance(absl::Hours(20));
+  ASSERT_THAT(collector.Collect({}), IsOk());
+  EXPECT_THAT(store_->Status(a_, "open"), IsOk());
+  clock_.Advance(absl::Hours(5));
   ASSERT_THAT(collector.Collect({}), IsOk());
   EXPECT_THAT(store_->Status(a_, "open"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path() / "content/ingest"));
