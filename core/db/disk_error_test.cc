@@ -52,14 +52,20 @@ using Code = absl::StatusCode;
 class DiskErrorTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    Open();
+    ASSERT_THAT(Put("k", "v"), IsOk());
+  }
+  void TearDown() override { fail_roots = fail_data = false; }
+
+  void Open() {
+    db_.reset();
+    tables_.clear();
     constexpr std::array names = {"a", "b"};
     auto db = Database::Open({.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 30},
                              names, &tables_);
     ASSERT_THAT(db, IsOk());
     db_ = *std::move(db);
-    ASSERT_THAT(Put("k", "v"), IsOk());
   }
-  void TearDown() override { fail_roots = fail_data = false; }
 
   absl::Status Put(std::string_view key, std::string_view value) {
     return db_->Write({}, [&](WriteTxn& txn) { return txn.Put(tables_[1], key, value); });
@@ -93,6 +99,16 @@ TEST_F(DiskErrorTest, AFailedWriteIsInternalAndTheStoreStaysUsable) {
     EXPECT_EQ(Get("kept"), "v");
     EXPECT_EQ(Get("lost"), "<none>");
   }
+}
+
+TEST_F(DiskErrorTest, ADatabaseOpensForReadingWhereNothingCanBeWritten) {
+  fail_data = fail_roots = true;
+  Open();
+  EXPECT_EQ(Get("k"), "v");
+  EXPECT_THAT(Put("lost", "v"), StatusIs(Code::kInternal));
+  fail_data = fail_roots = false;
+  EXPECT_THAT(Put("kept", "v"), IsOk());
+  EXPECT_EQ(Get("kept"), "v");
 }
 
 TEST_F(DiskErrorTest, ReadersOfTheFailedEnvironmentEndInPeace) {

@@ -81,7 +81,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(const Options& op
     return FromErrno(errno, fmt::format("create {}", options.path.string()));
   }
   ASSIGN_OR_RETURN(std::shared_ptr<Environment> env, OpenFile(options, names.size()));
-  RETURN_IF_ERROR(env->Settle());
+  env->Settle().IgnoreError();  // A full or failing disk can still be read; a write tries again.
   ASSIGN_OR_RETURN(*tables, env->OpenTables(names, 0, MDB_CREATE));
   return env;
 }

@@ -66,15 +66,21 @@ absl::StatusOr<std::unique_ptr<Metadata>> Metadata::Open(const Options& options,
 }
 
 absl::Status Metadata::UpgradeSchema() {
-  return Write({}, [](WriteTxn& txn) -> absl::Status {
+  {
+    // A database of this version is opened without a write: the disk may have no room for one.
+    ASSIGN_OR_RETURN(const ReadTxn txn, Read());
     ASSIGN_OR_RETURN(const auto stored, txn.Get(TableId::kMeta, kVersionKey));
-    if (!stored) return txn.Put(TableId::kMeta, kVersionKey, std::to_string(kSchemaVersion));
-    ASSIGN_OR_RETURN(const uint64_t version, ParseNumber("schema version", *stored));
-    if (version > kSchemaVersion) {
-      return FailedPrecondition("database has schema version {}, this program knows up to {}",
-                                version, kSchemaVersion);
+    if (stored) {
+      ASSIGN_OR_RETURN(const uint64_t version, ParseNumber("schema version", *stored));
+      if (version > kSchemaVersion) {
+        return FailedPrecondition("database has schema version {}, this program knows up to {}",
+                                  version, kSchemaVersion);
+      }
+      return absl::OkStatus();
     }
-    return absl::OkStatus();
+  }
+  return Write({}, [](WriteTxn& txn) {
+    return txn.Put(TableId::kMeta, kVersionKey, std::to_string(kSchemaVersion));
   });
 }
 
