@@ -85,8 +85,7 @@ absl::StatusOr<std::vector<Info>> ContentStore::List(const Context& ctx, std::st
       [&](std::string_view key, std::string_view bytes) -> absl::StatusOr<db::Scan> {
         ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(key.substr(prefix.size())));
         ASSIGN_OR_RETURN(Info info, DecodeBlob(digest, bytes));
-        ASSIGN_OR_RETURN(const bool there, HasBytes(ctx, info));
-        if (!there) return db::Scan::kContinue;
+        if (!HasBytes(ctx, info).value_or(false)) return db::Scan::kContinue;
         infos.push_back(std::move(info));
         return infos.size() == limit ? db::Scan::kStop : db::Scan::kContinue;
       }));
@@ -315,8 +314,8 @@ absl::StatusOr<std::vector<std::string>> ContentStore::FindLost(const Context& c
         if (parts.size() != 2) return DataLoss("blob record with a key of another shape");
         ASSIGN_OR_RETURN(const Digest digest, Digest::Parse(parts[1]));
         ASSIGN_OR_RETURN(const Info info, DecodeBlob(digest, bytes));
-        ASSIGN_OR_RETURN(const bool there, HasBytes(ctx, info));
-        if (!there) lost.push_back(fmt::format("{}/{}", parts[0], parts[1]));
+        if (!HasBytes(ctx, info).value_or(false))
+          lost.push_back(fmt::format("{}/{}", parts[0], parts[1]));
         return db::Scan::kContinue;
       }));
   return lost;

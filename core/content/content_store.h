@@ -70,8 +70,8 @@ class ContentStore {
   // Removes blobs and ingests that no record owns; see gc::Backend.
   absl::Status CleanUp(const Context& ctx);
 
-  // The blobs of all namespaces that have a record and no bytes, as "<namespace>/<digest>". Of a
-  // remote backend none is known.
+  // The blobs of all namespaces that have a record and no bytes, or whose file the disk cannot tell
+  // of, as "<namespace>/<digest>". Of a remote backend none is known.
   absl::StatusOr<std::vector<std::string>> FindLost(const Context& ctx) const;
 
  private:

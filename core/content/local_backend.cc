@@ -14,6 +14,7 @@
 #include "core/content/local_writer.h"
 #include "core/kernel/file.h"
 #include "core/kernel/unique_fd.h"
+#include "core/log/log.h"
 
 namespace gantry::content {
 namespace {
@@ -49,10 +50,13 @@ absl::StatusOr<std::unique_ptr<LocalBackend>> LocalBackend::Open(std::filesystem
   constexpr mode_t kMode = 0755;
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "ingest").string(), kMode)));
   RETURN_IF_ERROR(ToStatus(kernel::MakeDirectories((root / "blobs").string(), kMode)));
-  // Folders of our own are on disk before anything in them is promised.
-  RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory(root.string())));
-  if (root.has_parent_path())
-    RETURN_IF_ERROR(ToStatus(kernel::SyncDirectory(root.parent_path().string())));
+  // Folders of our own are on disk before anything in them is promised. Where that fails, what is
+  // there can still be read.
+  for (const std::filesystem::path& folder : {root, root.parent_path()}) {
+    if (const auto synced = kernel::SyncDirectory(folder.string()); !synced)
+      log::Warn("cannot flush a folder of the content store",
+                {{"path", folder.string()}, {"error", ToStatus(synced.error())}});
+  }
   RETURN_IF_ERROR(IngestDir::RemoveUnusable(root / "ingest"));
   return std::unique_ptr<LocalBackend>(new LocalBackend(std::move(root), clock));
 }

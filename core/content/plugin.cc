@@ -22,6 +22,18 @@ std::string NamesOf(const std::map<std::string, Backend*>& backends) {
   return names;
 }
 
+// How many blobs are lost. The rest of the store is of use whatever comes out here.
+size_t ReportLost(const ContentStore& store) {
+  const absl::StatusOr<std::vector<std::string>> lost = store.FindLost({});
+  if (!lost.ok()) {
+    log::Error("cannot compare content with its records", {{"error", lost.status()}});
+    return 0;
+  }
+  for (const std::string& blob : *lost)
+    log::Error("content has lost its bytes", {{"digest", blob}});
+  return lost->size();
+}
+
 }  // namespace
 
 plugin::Registration LocalPlugin(const base::Clock& clock) {
@@ -53,10 +65,8 @@ plugin::Registration StorePlugin() {
             ASSIGN_OR_RETURN(metadata::Metadata * metadata, init.Get(metadata::kMetadata));
             ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
             auto store = std::make_unique<ContentStore>(*metadata, *backend, *exchange);
-            ASSIGN_OR_RETURN(const std::vector<std::string> lost, store->FindLost({}));
-            for (const std::string& blob : lost)
-              log::Error("content has lost its bytes", {{"digest", blob}});
-            if (!lost.empty()) init.meta().exports["lost"] = std::to_string(lost.size());
+            if (const size_t lost = ReportLost(*store); lost > 0)
+              init.meta().exports["lost"] = std::to_string(lost);
             return store;
           }});
 }
