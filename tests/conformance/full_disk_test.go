@@ -8,10 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	taskapi "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -268,5 +271,35 @@ func TestFullState(t *testing.T) {
 	ok(t, b.tryCreate(o))
 	ok(t, b.task.Start(e.ctx))
 	b.exit()
+	b.delete()
+}
+
+// TestS149_NoDescriptors: the daemon may open nothing more. What needs no descriptor goes on, what fails leaves nothing.
+func TestS149_NoDescriptors(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, daemonOptions{name: "emfile"})
+	e := d.env(t)
+	running := e.sleeper()
+	o := boxOptions{args: []string{"true"}, io: cio.NullIO}
+	b := e.newContainer(o)
+	d.quiesce()
+	var limit unix.Rlimit
+	ok(t, unix.Prlimit(d.pid(), unix.RLIMIT_NOFILE, nil, &limit))
+	ok(t, unix.Prlimit(d.pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}, nil))
+	if err := b.tryCreate(o); err == nil || !strings.Contains(strings.ToLower(err.Error()), "too many open files") {
+		t.Errorf("create without a descriptor gave %v", err)
+	}
+	equal(t, "status beside it", running.status(""), taskapi.Status_RUNNING)
+	ok(t, running.task.Kill(e.ctx, syscall.SIGKILL))
+	equal(t, "exit status", running.exit(), 137)
+	ok(t, unix.Prlimit(d.pid(), unix.RLIMIT_NOFILE, &limit, nil))
+	running.delete()
+	gantryOnly(t, "the bundle of what failed for want of descriptors stays")
+	eventually(t, 10*time.Second, "nothing is left of the failed one", func() bool {
+		return !exists(b.bundle()) && len(shimsOf(d, b.id)) == 0
+	})
+	ok(t, b.tryCreate(o))
+	ok(t, b.task.Start(e.ctx))
+	equal(t, "exit status", b.exit(), 0)
 	b.delete()
 }

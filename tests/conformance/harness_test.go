@@ -139,6 +139,7 @@ type daemonOptions struct {
 	args    []string // added to the command line
 	disable []string // further disabled plugins
 	pathDir string   // folder that goes on PATH before the shim's
+	userns  bool     // in a user namespace of its own, with the same ids but fewer of them
 }
 
 // daemon is one running daemon with private root, state and socket.
@@ -249,6 +250,12 @@ func (d *daemon) spawn() error {
 		"--config", d.configPath(), "--root", d.root, "--state", d.state, "--address", d.socket,
 	}, d.opts.args...)
 	d.cmd = d.command(args...)
+	if d.opts.userns {
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
+		d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+		d.cmd.SysProcAttr.UidMappings, d.cmd.SysProcAttr.GidMappings = ids, ids
+		d.cmd.SysProcAttr.GidMappingsEnableSetgroups = true
+	}
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		return err
