@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "core/kernel/file.h"
 
@@ -30,6 +32,8 @@ extern "C" int __clone(int (*body)(void*), void* stack, int flags, void* argumen
 namespace gantry::kernel {
 namespace {
 
+// How long a killed child may take to end before it is reaped behind our back.
+constexpr int kKillPatienceMs = 2000;
 // The kernel's own limit of signals, real-time ones included.
 constexpr int kSignals = 64;
 
@@ -191,6 +195,24 @@ Result<ExitStatus> Reap(int pidfd) {
   }
   if (info.si_code == CLD_EXITED) return ExitStatus{.code = info.si_status, .signal = 0};
   return ExitStatus{.code = 0, .signal = info.si_status};
+}
+
+void* ReapOne(void* pidfd) {
+  const UniqueFd owned(static_cast<int>(reinterpret_cast<intptr_t>(pidfd)));
+  Reap(owned.get()).ok();  // nobody is left to tell
+  return nullptr;
+}
+
+// Reaps a child whenever it ends. Should there be no thread for that, it stays a zombie.
+void ReapBehind(UniqueFd pidfd) {
+  const int fd = pidfd.Release();
+  pthread_t thread{};
+  void* argument = reinterpret_cast<void*>(static_cast<intptr_t>(fd));  // NOLINT
+  if (::pthread_create(&thread, nullptr, ReapOne, argument) == 0) {
+    ::pthread_detach(thread);
+  } else {
+    ::close(fd);
+  }
 }
 
 int64_t NowMs() {
@@ -380,8 +402,9 @@ Subprocess::~Subprocess() { KillAndReap(); }
 void Subprocess::KillAndReap() {
   if (!pidfd_ || status_) return;
   ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  Reap(pidfd_.get()).ok();  // nobody is left to tell
-  pidfd_.Reset();
+  auto ended = Wait(kKillPatienceMs);  // nobody is left to tell
+  UniqueFd pidfd = std::move(pidfd_);
+  if (!ended && ended.error().err == ETIMEDOUT) ReapBehind(std::move(pidfd));
 }
 
 Result<ExitStatus> Subprocess::Wait(int timeout_ms) {

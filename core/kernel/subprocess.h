@@ -68,7 +68,8 @@ class [[nodiscard]] Subprocess {
 
   Subprocess(Subprocess&&) noexcept = default;
   Subprocess& operator=(Subprocess&& other) noexcept;
-  // Kills and reaps a child that was neither waited for nor released.
+  // Kills and reaps a child that was neither waited for nor released. One that is stuck in the
+  // kernel is left, after two seconds, to a thread that reaps it when it ends.
   ~Subprocess();
 
   pid_t pid() const { return pid_; }

@@ -270,5 +270,28 @@ TEST(CommandTest, AProgramThatTakesTooLongIsKilled) {
   EXPECT_EQ(result.error().err, ETIMEDOUT);
 }
 
+TEST(SubprocessTest, AChildThatDoesNotDieHoldsNobodyUpAndIsReapedInTheEnd) {
+  // A process in a frozen cgroup of version 1 does not see the signal.
+  std::string cgroup = "/sys/fs/cgroup/freezer/gantry-test-XXXXXX";
+  if (::access("/sys/fs/cgroup/freezer/cgroup.procs", W_OK) != 0) {
+    GTEST_SKIP() << "no freezer of cgroup version 1";
+  }
+  ASSERT_NE(::mkdtemp(cgroup.data()), nullptr);
+  pid_t pid = 0;
+  {
+    auto child = Subprocess::Spawn(Shell("exec sleep 1000"));
+    ASSERT_TRUE(child);
+    pid = child->pid();
+    ASSERT_TRUE(WriteControlFile(cgroup + "/cgroup.procs", std::to_string(pid)));
+    ASSERT_TRUE(WriteControlFile(cgroup + "/freezer.state", "FROZEN"));
+    while (ReadFile(cgroup + "/freezer.state", 100)->find("FROZEN") == std::string::npos) {
+    }
+  }
+  EXPECT_TRUE(IsAlive(pid));
+  ASSERT_TRUE(WriteControlFile(cgroup + "/freezer.state", "THAWED"));
+  while (IsAlive(pid)) ::usleep(1000);  // a zombie is alive, too
+  EXPECT_EQ(::rmdir(cgroup.c_str()), 0);
+}
+
 }  // namespace
 }  // namespace gantry::kernel
