@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
+#include <memory>
 
 #include "core/base/kernel_status.h"
 #include "core/base/status.h"
@@ -93,6 +95,7 @@ absl::StatusOr<std::unique_ptr<MountManager>> MountManager::Open(ActivationStore
   std::unique_ptr<MountManager> manager(new MountManager(store, std::move(roots)));
   manager->handlers_ = std::move(options.handlers);
   manager->boot_file_ = std::move(options.boot_file);
+  manager->patience_ = options.patience;
   ASSIGN_OR_RETURN(manager->targets_, Targets::Open(options.targets, manager->handlers_));
   return manager;
 }
@@ -302,6 +305,21 @@ absl::Status MountManager::Recover(const Context& ctx) {
 }
 
 absl::Status MountManager::CleanUp(const Context& ctx) {
+  auto cleaned = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> outcome = cleaned->get_future();
+  // Goes on when we do not wait any longer.
+  if (!cleaner_.TryPost(
+          [this, cleaned, ctx = ctx.Detached()] { cleaned->set_value(UndoUnrecorded(ctx)); })) {
+    return Unavailable("mounts of an earlier clean-up are still being undone");
+  }
+  if (outcome.wait_for(absl::ToChronoMilliseconds(patience_)) == std::future_status::ready) {
+    return outcome.get();
+  }
+  log::Warn("unmounting takes long and goes on behind", {});
+  return absl::OkStatus();
+}
+
+absl::Status MountManager::UndoUnrecorded(const Context& ctx) {
   // Directories first: each of these had a record before it was made, so one that has none now was
   // given up.
   ASSIGN_OR_RETURN(const std::vector<uint64_t> made, targets_->Ids());
@@ -312,7 +330,6 @@ absl::Status MountManager::CleanUp(const Context& ctx) {
   }));
   for (const uint64_t id : made) {
     if (recorded.contains(id)) continue;
-    RETURN_IF_ERROR(ctx.Check());
     if (const absl::Status undone = Undo(ctx, id); !undone.ok()) {
       log::Warn("mounts without a record stay", {{"id", id}, {"error", undone}});
     }

@@ -13,8 +13,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "core/base/context.h"
 #include "core/base/mutex.h"
+#include "core/base/worker_pool.h"
 #include "core/filters/filter.h"
 #include "core/mount/manager/activation.h"
 #include "core/mount/manager/activation_store.h"
@@ -37,8 +39,9 @@ class MountManager {
   struct Options {
     std::filesystem::path targets;    // where activations are mounted
     std::filesystem::path boot_file;  // says in which boot of the host that was; may be empty
-    std::vector<std::filesystem::path> roots;  // where mkdir/ and mkfs/ may work, besides
-    Handlers handlers;                         // by type; they outlive the manager
+    std::vector<std::filesystem::path> roots;    // where mkdir/ and mkfs/ may work, besides
+    Handlers handlers;                           // by type; they outlive the manager
+    absl::Duration patience = absl::Seconds(5);  // of CleanUp()
   };
 
   // `store` outlives the manager.
@@ -72,7 +75,9 @@ class MountManager {
   // detached: what has the names of then is somebody else's.
   absl::Status Recover(const Context& ctx);
 
-  // Undoes mounts without a record. What fails is logged and left for the next time.
+  // Undoes mounts without a record. What fails is logged and left for the next time. A file system
+  // that hangs is left to a thread of its own after a while, and to the next call what comes
+  // behind.
   absl::Status CleanUp(const Context& ctx);
 
  private:
@@ -88,6 +93,7 @@ class MountManager {
                                       const std::vector<ActiveMount>& earlier) const;
   void TakeBack(const Context& ctx, uint64_t id, const std::string& name);
   absl::Status Undo(const Context& ctx, uint64_t id);
+  absl::Status UndoUnrecorded(const Context& ctx);
   absl::StatusOr<ActivationRecord> Find(const Context& ctx, const std::string& name) const;
   absl::StatusOr<bool> Rebooted(std::string& now) const;
   absl::Status NoteBoot(const std::string& now) const;
@@ -105,6 +111,8 @@ class MountManager {
   std::set<std::pair<std::string, std::string>> busy_ ABSL_GUARDED_BY(mutex_);  // ns, name
   std::set<uint64_t> undoing_ ABSL_GUARDED_BY(mutex_);
   uint64_t scoped_ ABSL_GUARDED_BY(mutex_) = 0;  // how many there were
+  absl::Duration patience_;
+  base::WorkerPool cleaner_{"unmounter", 1, 1};  // last, so that it ends first
 };
 
 }  // namespace gantry::mount

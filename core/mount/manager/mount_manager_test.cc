@@ -283,6 +283,51 @@ TEST_F(MountManagerTest, AnInterruptedActivationIsUndoneAtTheNextStart) {
   ExpectNothingLeft();
 }
 
+// A file system that takes as long to unmount as the test wants.
+class HangingHandler final : public MountHandler {
+ public:
+  absl::StatusOr<ActiveMount> MountAt(const Context&, const Mount&, const std::string&,
+                                      std::span<const ActiveMount>) override {
+    return Unimplemented("mount");
+  }
+  absl::Status UnmountAt(const Context&, const std::string& mount_point) override {
+    asked_.set_value();
+    answers_.get_future().wait();
+    return fs::remove(mount_point) ? absl::OkStatus() : NotFound("mount point");
+  }
+  void WaitUntilAsked() { asked_.get_future().wait(); }
+  void Answer() { answers_.set_value(); }
+
+ private:
+  std::promise<void> asked_;
+  std::promise<void> answers_;
+};
+
+TEST_F(MountManagerTest, AFileSystemThatHangsDelaysNeitherTheStartNorACollection) {
+  auto begun = store_.Begin(ctx_, "name", {});
+  ASSERT_THAT(begun, IsOk());
+  const fs::path target = At("state/t") / std::to_string(begun->id);
+  fs::create_directories(target / "1");
+  std::ofstream(target / "1-type") << "hanging";
+  HangingHandler hanging;
+  auto manager = MountManager::Open(store_, {.targets = At("state/t"),
+                                             .boot_file = {},
+                                             .roots = {},
+                                             .handlers = {{"hanging", &hanging}},
+                                             .patience = absl::Milliseconds(20)});
+  ASSERT_THAT(manager, IsOk());
+  manager_ = *std::move(manager);
+  ASSERT_THAT(manager_->Recover(ctx_), IsOk());
+  hanging.WaitUntilAsked();
+  EXPECT_EQ(TargetCount(), 1U);
+  EXPECT_THAT(manager_->CleanUp(ctx_), IsOk());
+  EXPECT_THAT(manager_->CleanUp(ctx_), StatusIs(Code::kUnavailable));
+  hanging.Answer();
+  manager_.reset();  // waits for it
+  EXPECT_EQ(TargetCount(), 0U);
+  Restart();
+}
+
 TEST_F(MountManagerTest, AnInterruptedActivationIsReplacedByTheNextOfItsName) {
   auto begun = store_.Begin(ctx_, "name", {});
   ASSERT_THAT(begun, IsOk());
