@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/archive/compare.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -20,11 +24,46 @@ namespace gantry::archive {
 namespace {
 
 constexpr int kMaxDepth = 1024;
+// Further down, a directory is closed while what is below it is read, so that a deep tree does not
+// use up the descriptors of all.
+constexpr int kMaxOpenDepth = 32;
 
 // Which entries a directory on the right side has.
 enum class View {
   kAll,    // those it shows; what else is on the left is gone
   kUpper,  // those it shows, and what the left has, unless it shows a whiteout
+};
+
+// A directory of one of the trees.
+class Directory {
+ public:
+  // A root, which is borrowed; negative for an empty tree.
+  explicit Directory(int root) : fd_(root) {}
+  explicit Directory(kernel::UniqueFd fd) : own_(std::move(fd)), fd_(own_.get()) {}
+
+  bool exists() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+
+  // Closes it until Reopen(). Not for roots.
+  absl::Status Close() {
+    if (::fstat(fd_, &info_) != 0) return TreeError(errno, "stat", "a directory");
+    own_.Reset();
+    return absl::OkStatus();
+  }
+  // By the way back from a directory in it.
+  absl::Status Reopen(const Directory& inner) {
+    own_.Reset(::openat(inner.fd_, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    fd_ = own_.get();
+    struct stat info {};
+    if (!own_ || ::fstat(fd_, &info) != 0) return TreeError(errno, "open directory", "..");
+    const bool same = info.st_dev == info_.st_dev && info.st_ino == info_.st_ino;
+    return same ? absl::OkStatus() : Aborted("a directory was moved while it was read");
+  }
+
+ private:
+  kernel::UniqueFd own_;
+  int fd_;
+  struct stat info_ {};
 };
 
 // Walks two trees side by side. A right tree that is an overlay's upper directory may hold
@@ -35,12 +74,13 @@ class Walk {
   Walk(const Context& ctx, std::string xattr_prefix, ChangeWriter& changes)
       : ctx_(ctx), xattr_prefix_(std::move(xattr_prefix)), changes_(changes) {}
 
-  // The content of a directory; a negative `left` is an empty one.
-  absl::Status CompareContent(const std::string& path, int left, int right, View view) {
+  // The content of a directory; `left` need not exist.
+  absl::Status CompareContent(const std::string& path, Directory& left, Directory& right,
+                              View view) {
     if (++depth_ > kMaxDepth) return ResourceExhausted("directories nested beyond {}", kMaxDepth);
-    ASSIGN_OR_RETURN(std::vector<std::string> names, ReadNames(right));
-    if (left >= 0 && view == View::kAll) {
-      ASSIGN_OR_RETURN(const std::vector<std::string> left_names, ReadNames(left));
+    ASSIGN_OR_RETURN(std::vector<std::string> names, ReadNames(right.fd()));
+    if (left.exists() && view == View::kAll) {
+      ASSIGN_OR_RETURN(const std::vector<std::string> left_names, ReadNames(left.fd()));
       std::vector<std::string> all;
       std::set_union(names.begin(), names.end(), left_names.begin(), left_names.end(),
                      std::back_inserter(all));
@@ -57,13 +97,13 @@ class Walk {
  private:
   bool InUpper() const { return !xattr_prefix_.empty(); }
 
-  absl::Status CompareName(const std::string& path, const std::string& name, int left, int right,
-                           View view) {
+  absl::Status CompareName(const std::string& path, const std::string& name, Directory& left,
+                           Directory& right, View view) {
     std::optional<TreeNode> before;
-    if (left >= 0) {
-      ASSIGN_OR_RETURN(before, FindNode(left, name));
+    if (left.exists()) {
+      ASSIGN_OR_RETURN(before, FindNode(left.fd(), name));
     }
-    ASSIGN_OR_RETURN(std::optional<TreeNode> after, FindNode(right, name));
+    ASSIGN_OR_RETURN(std::optional<TreeNode> after, FindNode(right.fd(), name));
     if (after && InUpper() && IsOverlayWhiteout(after->info)) after.reset();
     if (!after) return before ? changes_.Deleted(path) : absl::OkStatus();
     bool same = false;
@@ -80,17 +120,23 @@ class Walk {
       ASSIGN_OR_RETURN(opaque, ReadMarks(*after));
     }
     if (!after->is_directory()) return absl::OkStatus();
-    return Descend(path, before, *after, opaque ? View::kAll : view);
-  }
-
-  absl::Status Descend(const std::string& path, const std::optional<TreeNode>& before,
-                       const TreeNode& after, View view) {
-    ASSIGN_OR_RETURN(const kernel::UniqueFd right, OpenDirectoryNode(after));
-    kernel::UniqueFd left;
+    ASSIGN_OR_RETURN(kernel::UniqueFd right_fd, OpenDirectoryNode(*after));
+    kernel::UniqueFd left_fd;
     if (before && before->is_directory()) {
-      ASSIGN_OR_RETURN(left, OpenDirectoryNode(*before));
+      ASSIGN_OR_RETURN(left_fd, OpenDirectoryNode(*before));
     }
-    return CompareContent(path, left.get(), right.get(), view);
+    Directory inner_left(std::move(left_fd));
+    Directory inner_right(std::move(right_fd));
+    const bool deep = depth_ > kMaxOpenDepth;
+    if (deep) {
+      RETURN_IF_ERROR(right.Close());
+      // Without a left directory further down there is no way back to this one.
+      if (inner_left.exists()) RETURN_IF_ERROR(left.Close());
+    }
+    RETURN_IF_ERROR(CompareContent(path, inner_left, inner_right, opaque ? View::kAll : view));
+    if (!deep) return absl::OkStatus();
+    RETURN_IF_ERROR(right.Reopen(inner_right));
+    return inner_left.exists() ? left.Reopen(inner_left) : absl::OkStatus();
   }
 
   // True for an opaque directory.
@@ -123,7 +169,9 @@ class Walk {
 absl::Status Compare(const Context& ctx, int left, int right, const std::string& xattr_prefix,
                      View view, Writer& sink, const CompareOptions& options) {
   ChangeWriter changes(ctx, right, sink, options);
-  RETURN_IF_ERROR(Walk(ctx, xattr_prefix, changes).CompareContent("", left, right, view));
+  Directory left_root(left);
+  Directory right_root(right);
+  RETURN_IF_ERROR(Walk(ctx, xattr_prefix, changes).CompareContent("", left_root, right_root, view));
   return changes.Finish();
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/archive/compare.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <functional>
@@ -345,6 +348,39 @@ TEST_F(CompareTest, NestingIsBounded) {
   StringWriter sink;
   EXPECT_THAT(WriteDiff(Context{}, -1, OpenRoot(left_).get(), sink),
               StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+// Two trees of directories in each other, `levels` deep, whose last ones differ.
+void MakeDeep(const Path& root, int levels, const std::string& last) {
+  kernel::UniqueFd fd(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int i = 0; i < levels; ++i) {
+    ASSERT_EQ(::mkdirat(fd.get(), "d", 0755), 0);
+    fd.Reset(::openat(fd.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  ASSERT_EQ(::mkdirat(fd.get(), last.c_str(), 0755), 0);
+}
+
+TEST_F(CompareTest, ADeepTreeTakesFewDescriptors) {
+  constexpr int kLevels = 300;
+  create_directory(right_);
+  MakeDeep(left_, kLevels, "left");
+  MakeDeep(right_, kLevels, "right");
+  // Also where only one tree goes on, and after the way back.
+  create_directory(right_ / "n");
+  MakeDeep(right_ / "n", kLevels, "new");
+  create_directory(right_ / "z");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 200, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto diff = DiffOf(left_, right_);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_THAT(diff, IsOk());
+  const std::vector<std::string> entries = EntriesOf(diff);
+  // The levels that both have, of which the times differ or which are parents; a deletion and an
+  // addition below; the levels of the new tree; what follows.
+  EXPECT_EQ(entries.size(), kLevels + 2 + 1 + kLevels + 1 + 1U);
+  EXPECT_THAT(entries.back(), ::testing::HasSubstr("z"));
 }
 
 }  // namespace
