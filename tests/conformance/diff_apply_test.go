@@ -5,6 +5,7 @@ package conformance
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	diffapi "github.com/containerd/containerd/api/services/diff/v1"
+	imagesapi "github.com/containerd/containerd/api/services/images/v1"
 	"github.com/containerd/containerd/api/types"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
@@ -289,6 +291,36 @@ func TestL136_FailingStreamProcessor(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "no such luck") {
 			t.Errorf("it gave %v", err)
 		}
+	}
+}
+
+func TestL136_LayersThatTakeLongHoldUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := filepath.Join(dir, "processor")
+	ok(t, os.WriteFile(script, []byte("#!/bin/sh\ntouch "+dir+"/started.$$\n"+
+		"while [ ! -e "+dir+"/go ]; do sleep 0.05; done\nexec cat\n"), 0o755))
+	e := startDaemon(t, daemonOptions{name: "proc", config: processorConfig("slow", script)}).env(t).held()
+	layer := &types.Descriptor{MediaType: "application/x.slow", Size: 1, Digest: e.blob(string(tarOf(t, file("file", "data"))), nil)}
+	const layers = 40
+	applied := make(chan error, layers)
+	for range layers {
+		target := t.TempDir()
+		go func() {
+			_, err := e.applyBlob(bindOf(target), layer, nil)
+			applied <- err
+		}()
+	}
+	eventually(t, 20*time.Second, "some layers are being applied", func() bool { return len(names(t, dir)) > 16 })
+	for range 20 {
+		ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
+		_, err := e.images().List(ctx, &imagesapi.ListImagesRequest{})
+		cancel()
+		ok(t, err)
+	}
+	ok(t, os.WriteFile(filepath.Join(dir, "go"), nil, 0o600))
+	for range layers {
+		ok(t, <-applied)
 	}
 }
 
