@@ -95,6 +95,7 @@ func (s *server) methods() map[string]ttrpc.Method {
 		"Kill":       method("Kill", (*taskapi.KillRequest).GetID, s.kill),
 		"Wait":       method("Wait", (*taskapi.WaitRequest).GetID, s.wait),
 		"Delete":     method("Delete", (*taskapi.DeleteRequest).GetID, s.delete),
+		"Exec":       method("Exec", (*taskapi.ExecProcessRequest).GetID, s.exec),
 		"Checkpoint": method("Checkpoint", (*taskapi.CheckpointTaskRequest).GetID, s.checkpoint),
 		"Pids":       method("Pids", (*taskapi.PidsRequest).GetID, s.pids),
 		"Connect":    method("Connect", (*taskapi.ConnectRequest).GetID, s.connect),
@@ -193,6 +194,12 @@ func (s *server) delete(_ context.Context, req *taskapi.DeleteRequest) (*taskapi
 	defer s.mu.Unlock()
 	delete(s.containers, req.ID)
 	return &taskapi.DeleteResponse{Pid: uint32(c.cmd.Process.Pid), ExitStatus: c.status, ExitedAt: timestamppb.New(c.at)}, nil
+}
+
+// exec accepts any process, and forgets it.
+func (s *server) exec(_ context.Context, req *taskapi.ExecProcessRequest) (*emptypb.Empty, error) {
+	_, err := s.find(req.ID)
+	return &emptypb.Empty{}, err
 }
 
 func (s *server) checkpoint(_ context.Context, req *taskapi.CheckpointTaskRequest) (*emptypb.Empty, error) {
