@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The suite on full copies, and the copying itself.
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "core/kernel/tree.h"
+#include "core/kernel/unique_fd.h"
 #include "core/snapshots/testing/local_test_bed.h"
 #include "core/snapshots/testing/snapshotter_suite.h"
+#include "snapshotters/native/copy_file.h"
 #include "snapshotters/native/copy_tree.h"
 #include "snapshotters/native/native_driver.h"
 
@@ -90,6 +96,22 @@ TEST_F(CopyTreeTest, ADeepTreeIsCopied) {
   // Too deep for the standard library.
   EXPECT_TRUE(kernel::RemoveTree(from_).ok());
   EXPECT_TRUE(kernel::RemoveTree(to_).ok());
+}
+
+TEST(CopyContentTest, ALargeFileIsLeftInTheMiddle) {
+  constexpr off_t kFar = off_t{100} << 20;
+  const kernel::UniqueFd from(::memfd_create("from", MFD_CLOEXEC));
+  const kernel::UniqueFd to(::memfd_create("to", MFD_CLOEXEC));
+  for (const off_t offset : {off_t{0}, kFar}) ASSERT_EQ(::pwrite(from.get(), "x", 1, offset), 1);
+  int asked = 0;
+  const auto copied =
+      native::CopyContent(from.get(), to.get(), kFar + 1, [&asked] { return ++asked > 1; });
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().err, ECANCELED);
+  ASSERT_TRUE(native::CopyContent(from.get(), to.get(), kFar + 1, [] { return false; }));
+  char last = 0;
+  EXPECT_EQ(::pread(to.get(), &last, 1, kFar), 1);
+  EXPECT_EQ(last, 'x');
 }
 
 TEST_F(CopyTreeTest, ACancelledCopyStops) {
