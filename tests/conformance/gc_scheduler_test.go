@@ -23,11 +23,12 @@ func TestL179_SyncDuringRun(t *testing.T) {
 	x := newProxied(t, "native")
 	ok(t, x.prepare("slow", "", rooted()))
 	dgst := x.leased(x.lease("holder", nil)).blob("garbage", nil)
-	ok(t, x.remove("slow"))
+	// Ordered first: a deletion brings a collection of its own.
 	release := x.p.order("remove", proxy.Fault{Mode: proxy.ModeHang, Key: "slow"})
+	ok(t, x.remove("slow"))
 	first := make(chan error, 1)
 	go func() { first <- collect(x.ctx, x.conn) }()
-	eventually(t, 10*time.Second, "the run is in the backend", func() bool { return len(x.p.calls("Remove")) > 0 })
+	eventually(t, 10*time.Second, "the run is in the backend", func() bool { return x.p.hangs("remove") })
 	// The first run has already marked; what becomes garbage now is the second's.
 	second := make(chan error, 1)
 	go func() {
@@ -149,14 +150,14 @@ func TestL182_FailedRemovalOfAnyKind(t *testing.T) {
 func TestL182_HangingRemoval(t *testing.T) {
 	gantryOnly(t, "a hanging removal blocks the snapshotter for ever")
 	x := newProxied(t, "native")
+	release := x.p.order("remove", proxy.Fault{Mode: proxy.ModeHang, Key: "b-bad"})
 	for _, key := range []string{"a-good", "b-bad", "c-good"} {
 		ok(t, x.prepare(key, "", rooted()))
 		ok(t, x.remove(key))
 	}
-	release := x.p.order("remove", proxy.Fault{Mode: proxy.ModeHang, Key: "b-bad"})
 	run := make(chan error, 1)
 	go func() { run <- collect(x.ctx, x.conn) }()
-	eventually(t, 10*time.Second, "the run hangs", func() bool { return len(x.p.calls("Remove")) > 0 })
+	eventually(t, 10*time.Second, "the run hangs", func() bool { return x.p.hangs("remove") })
 	start := time.Now()
 	ok(t, x.prepare("new", "", rooted()))
 	if took := time.Since(start); took > scaled(5*time.Second) {
@@ -175,12 +176,12 @@ func TestL182_HangingRemoval(t *testing.T) {
 func TestL183_ReadsDuringCleanup(t *testing.T) {
 	x := newProxied(t, "native")
 	ok(t, x.prepare("slow", "", rooted()))
-	ok(t, x.remove("slow"))
 	dgst := x.held().blob("readable", nil)
 	release := x.p.order("remove", proxy.Fault{Mode: proxy.ModeHang, Key: "slow"})
+	ok(t, x.remove("slow"))
 	run := make(chan error, 1)
 	go func() { run <- collect(x.ctx, x.conn) }()
-	eventually(t, 10*time.Second, "the run is in the backend", func() bool { return len(x.p.calls("Remove")) > 0 })
+	eventually(t, 10*time.Second, "the run is in the backend", func() bool { return x.p.hangs("remove") })
 	start := time.Now()
 	_, err := x.content().List(x.ctx, &contentapi.ListContentRequest{})
 	ok(t, err)
