@@ -16,6 +16,7 @@
 #include "core/kernel/file.h"
 #include "core/kernel/mount.h"
 #include "core/kernel/tree.h"
+#include "core/log/log.h"
 
 namespace gantry::runtime {
 namespace {
@@ -184,6 +185,13 @@ absl::Status Bundle::MarkCreated() const {
 
 bool Bundle::creating() const { return ::access((path_ / "creating").c_str(), F_OK) == 0; }
 
+bool Bundle::removing() const { return ::access((path_ / "removing").c_str(), F_OK) == 0; }
+
+bool Bundle::empty() const {
+  std::error_code error;
+  return fs::is_empty(path_, error) && !error;
+}
+
 absl::Status Bundle::RecordExit(const RecordedExit& exit) const {
   return ReplaceFile(path_ / "exited",
                      fmt::format("{} {}", exit.status, absl::ToUnixNanos(exit.exited_at)), 0600);
@@ -213,6 +221,17 @@ uint32_t Bundle::ReadInitPid() const {
 }
 
 absl::Status Bundle::Remove(bool may_unmount) const {
+  const absl::Status removed = RemoveAll(may_unmount);
+  if (removed.ok() || (!may_unmount && absl::IsUnavailable(removed))) return removed;
+  const absl::Status marked = WriteFile(path_ / "removing", "", 0600);
+  if (!marked.ok() && !absl::IsNotFound(marked)) {
+    log::Warn("cannot mark a bundle as one to remove",
+              {{"ns", ns_}, {"container", id_}, {"error", marked}});
+  }
+  return removed;
+}
+
+absl::Status Bundle::RemoveAll(bool may_unmount) const {
   RETURN_IF_ERROR(RemoveRootfs(rootfs(), may_unmount));
   RETURN_IF_ERROR(RemoveDirectory(path_));
   return RemoveDirectory(work_);

@@ -41,9 +41,10 @@ struct RecordedExit {
 //   sandbox           id of the sandbox whose shim serves this container too
 //   creating          there until the task exists and its creator will be told so
 //   exited            how the init process ended; there once that was announced
+//   removing          there once the bundle was to go and could not
 //
-// `creating` and `exited` are ours alone: with their help a new daemon tells what the one before
-// had promised. What else lies there is the shim's.
+// The last three are ours alone: with their help a new daemon tells what the one before had
+// promised. What else lies there is the shim's.
 //
 // A value; all methods touch the disk. Errors are those of the file system.
 class Bundle {
@@ -77,6 +78,8 @@ class Bundle {
 
   absl::Status MarkCreated() const;
   bool creating() const;
+  bool removing() const;
+  bool empty() const;  // as a crash in Create() leaves it
 
   absl::Status RecordExit(const RecordedExit& exit) const;
   std::optional<RecordedExit> ReadExit() const;
@@ -85,13 +88,15 @@ class Bundle {
   uint32_t ReadInitPid() const;
 
   // Takes both directories away, unmounting what is left below rootfs. Never deletes through a
-  // mount: one that cannot be unmounted ends it with an error. Idempotent. With `may_unmount`
-  // false, Unavailable is answered where there is something to unmount, which can take long.
+  // mount: one that cannot be unmounted ends it with an error, and what is left is marked as
+  // `removing`. Idempotent. With `may_unmount` false, Unavailable is answered where there is
+  // something to unmount, which can take long.
   absl::Status Remove(bool may_unmount) const;
 
  private:
   absl::Status Fill(std::optional<std::string_view> spec) const;
   absl::Status MakeWork() const;
+  absl::Status RemoveAll(bool may_unmount) const;
 
   std::string ns_;
   std::string id_;

@@ -166,8 +166,10 @@ TEST_F(BundleTest, RemoveNeverDeletesWhatLiesInTheRootfs) {
   ASSERT_THAT(bundle, IsOk());
   Write(bundle->rootfs() / "data", "precious");
   EXPECT_THAT(bundle->Remove(false), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_FALSE(bundle->removing());
   EXPECT_FALSE(bundle->Remove(true).ok());
   EXPECT_EQ(Read(bundle->rootfs() / "data"), "precious");
+  EXPECT_TRUE(bundle->removing());
 }
 
 TEST_F(RootBundleTest, RemoveUnmountsWhatIsStackedOnTheRootfs) {

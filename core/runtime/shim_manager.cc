@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/log/log.h"
 #include "core/ttrpc/rpc_status.h"
+#include "proto/runtime/task/v3/shim.pb.h"
 
 namespace gantry::runtime {
 namespace {
@@ -56,82 +56,109 @@ void ShimManager::Start(Bundle bundle, std::filesystem::path program,
                         Done<std::shared_ptr<Shim>> done) {
   // Noted before the shim runs: whoever finds the bundle after a crash knows what to clean up with.
   if (const absl::Status noted = bundle.WriteShimBinary(program); !noted.ok()) return done(noted);
-  auto connect = [this, bundle, program, on_lost = std::move(on_lost),
+  // Read from before the shim runs, so that it cannot hang on opening its log, and so that nothing
+  // is left to fail afterwards that need not.
+  absl::StatusOr<std::unique_ptr<ShimLog>> log =
+      ShimLog::Open(*loop_, bundle.log(), bundle.ns(), bundle.id());
+  if (!log.ok()) return done(log.status());
+  auto started = [this,
+                  parts = Shim::Parts{.bundle = bundle,
+                                      .program = program,
+                                      .mounts = std::nullopt,
+                                      .log = *std::move(log)},
+                  on_lost = std::move(on_lost),
                   done = std::move(done)](absl::StatusOr<StartAnswer> answer) mutable {
-    if (!answer.ok()) return done(Annotate(answer.status(), "start failed"));
-    steps_.Run([this, bundle = std::move(bundle), program = std::move(program),
-                answer = *std::move(answer), on_lost = std::move(on_lost),
-                done = std::move(done)]() mutable {
-      done(Connect(std::move(bundle), std::move(program), answer, true, std::move(on_lost)));
+    steps_.Run([this, parts = std::move(parts), answer = std::move(answer),
+                on_lost = std::move(on_lost), done = std::move(done)]() mutable {
+      if (!answer.ok()) return done(Annotate(answer.status(), "start failed"));
+      OnStarted(std::move(parts), *answer, std::move(on_lost), std::move(done));
     });
   };
   launcher_.Start(bundle, program, std::move(options), options_.timeouts.start_shim,
-                  std::move(connect));
+                  std::move(started));
+}
+
+void ShimManager::OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost on_lost,
+                            Done<std::shared_ptr<Shim>> done) {
+  parts.mounts = answer.mounts;
+  const absl::Status noted = parts.bundle.WriteEndpoint(answer.endpoint);
+  if (noted.ok()) return done(Join(std::move(parts), answer.endpoint, std::move(on_lost)));
+  // What no later daemon would find must not stay.
+  const auto shim = Join(std::move(parts), answer.endpoint, nullptr);
+  if (!shim.ok()) return done(noted);
+  const bool last = Retire(*shim);
+  auto let_go = [this, shim = *shim, noted, done = std::move(done)](const auto&) mutable {
+    Release(shim);
+    done(noted);
+  };
+  if (!last) return let_go(absl::OkStatus());
+  ::containerd::task::v3::ShutdownRequest request;
+  request.set_id((*shim)->bundle().id());
+  (*shim)->Call<google::protobuf::Empty>(
+      "Shutdown", request, absl::Now() + options_.timeouts.shutdown, std::move(let_go));
 }
 
 absl::StatusOr<std::shared_ptr<Shim>> ShimManager::Connect(Bundle bundle,
                                                            std::filesystem::path program,
                                                            const StartAnswer& answer, bool record,
                                                            OnLost on_lost) {
+  if (record) RETURN_IF_ERROR(bundle.WriteEndpoint(answer.endpoint));
   ASSIGN_OR_RETURN(std::unique_ptr<ShimLog> log,
                    ShimLog::Open(*loop_, bundle.log(), bundle.ns(), bundle.id()));
-  if (record) RETURN_IF_ERROR(bundle.WriteEndpoint(answer.endpoint));
-  ASSIGN_OR_RETURN(std::shared_ptr<ShimConnection> connection, ConnectionTo(answer.endpoint));
-  auto shim = std::make_shared<Shim>(Shim::Parts{.bundle = std::move(bundle),
-                                                 .program = std::move(program),
-                                                 .mounts = answer.mounts,
-                                                 .log = std::move(log)},
-                                     std::move(connection));
-  RETURN_IF_ERROR(Join(shim, std::move(on_lost)));
-  return shim;
+  return Join({.bundle = std::move(bundle),
+               .program = std::move(program),
+               .mounts = answer.mounts,
+               .log = std::move(log)},
+              answer.endpoint, std::move(on_lost));
 }
 
-std::shared_ptr<ShimConnection> ShimManager::FindLine(const Endpoint& endpoint) {
-  for (const Line& line : lines_) {
+ShimManager::Line* ShimManager::FindLine(const Endpoint& endpoint) {
+  for (Line& line : lines_) {
     if (!line.retired && line.connection->endpoint() == endpoint && !line.connection->closed()) {
-      return line.connection;
+      return &line;
     }
   }
   return nullptr;
 }
 
-absl::StatusOr<std::shared_ptr<ShimConnection>> ShimManager::ConnectionTo(
-    const Endpoint& endpoint) {
+std::shared_ptr<Shim> ShimManager::Enter(Line& line, Shim::Parts parts, OnLost on_lost) {
+  auto shim = std::make_shared<Shim>(std::move(parts), line.connection);
+  line.members.push_back({.shim = shim, .on_lost = std::move(on_lost)});
+  return shim;
+}
+
+absl::StatusOr<std::shared_ptr<Shim>> ShimManager::Join(Shim::Parts parts, const Endpoint& endpoint,
+                                                        OnLost on_lost) {
   {
     base::MutexLock lock(mutex_);
-    if (std::shared_ptr<ShimConnection> known = FindLine(endpoint)) return known;
+    // Found and entered at once: in between, the last member might retire it.
+    if (Line* known = FindLine(endpoint)) {
+      return Enter(*known, std::move(parts), std::move(on_lost));
+    }
   }
   ASSIGN_OR_RETURN(std::shared_ptr<ShimConnection> connection,
                    ShimConnection::Connect(*ttrpc_loop_, endpoint,
                                            [this](const ShimConnection& lost) { Lose(lost); }));
-  std::shared_ptr<ShimConnection> known;
+  std::shared_ptr<Shim> shim;
   {
     base::MutexLock lock(mutex_);
     // Another task of the same shim may have been quicker.
-    known = FindLine(endpoint);
-    if (known == nullptr) lines_.push_back({.connection = connection});
+    Line* line = FindLine(endpoint);
+    if (line == nullptr) {
+      // The news came before the line was known, and will not come again.
+      if (connection->closed()) return Annotate(ttrpc::ClosedError(), "shim went away");
+      line = &lines_.emplace_back(Line{.connection = connection});
+    }
+    shim = Enter(*line, std::move(parts), std::move(on_lost));
   }
-  if (known == nullptr) return connection;
-  connection->Close();  // waits for its thread, which may want the lock
-  return known;
+  // Closing waits for the connection's thread, which may want the lock.
+  if (&shim->connection() != connection.get()) connection->Close();
+  return shim;
 }
 
 std::vector<ShimManager::Line>::iterator ShimManager::LineOf(const ShimConnection& connection) {
   return std::find_if(lines_.begin(), lines_.end(),
                       [&](const Line& line) { return line.connection.get() == &connection; });
-}
-
-absl::Status ShimManager::Join(const std::shared_ptr<Shim>& shim, OnLost on_lost) {
-  base::MutexLock lock(mutex_);
-  const auto line = LineOf(shim->connection());
-  if (line == lines_.end()) return Annotate(ttrpc::ClosedError(), "shim went away");
-  if (shim->connection().closed()) {
-    // The news may have come before the line was known, and will not come again.
-    if (line->members.empty()) lines_.erase(line);
-    return Annotate(ttrpc::ClosedError(), "shim went away");
-  }
-  line->members.push_back({.shim = shim, .on_lost = std::move(on_lost)});
-  return absl::OkStatus();
 }
 
 void ShimManager::Release(const std::shared_ptr<Shim>& shim) {

@@ -44,10 +44,12 @@ class ShimManager {
 
   using OnLost = absl::AnyInvocable<void()>;
 
-  // Starts the shim program in a fresh bundle and connects. `on_lost` is called once when the
-  // connection breaks, unless the shim was released before. Blocks briefly.
+  // Starts the shim program in a fresh bundle, notes there where it listens, and connects.
+  // `on_lost` is called once when the connection breaks, unless the shim was released before.
+  // Blocks briefly.
   //
-  // Errors: of Launcher::Start() and ShimConnection::Connect().
+  // Errors: of Launcher::Start() and ShimConnection::Connect(). After one, a shim may run if the
+  // bundle tells where.
   void Start(Bundle bundle, std::filesystem::path program,
              std::optional<google::protobuf::Any> options, OnLost on_lost,
              Done<std::shared_ptr<Shim>> done);
@@ -90,10 +92,14 @@ class ShimManager {
 
   ShimManager(Options options, std::unique_ptr<Loop> loop, std::unique_ptr<ttrpc::Loop> ttrpc_loop);
 
-  absl::StatusOr<std::shared_ptr<ShimConnection>> ConnectionTo(const Endpoint& endpoint);
-  std::shared_ptr<ShimConnection> FindLine(const Endpoint& endpoint)
+  void OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost on_lost,
+                 Done<std::shared_ptr<Shim>> done);
+  // Makes the shim a member of its endpoint's line, which is made if there is none.
+  absl::StatusOr<std::shared_ptr<Shim>> Join(Shim::Parts parts, const Endpoint& endpoint,
+                                             OnLost on_lost);
+  std::shared_ptr<Shim> Enter(Line& line, Shim::Parts parts, OnLost on_lost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Join(const std::shared_ptr<Shim>& shim, OnLost on_lost);
+  Line* FindLine(const Endpoint& endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lose(const ShimConnection& connection);
   std::vector<Line>::iterator LineOf(const ShimConnection& connection)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -2,6 +2,7 @@
 #include "core/runtime/task.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/time/clock.h"
 
@@ -50,7 +51,7 @@ void Task::SetShim(std::shared_ptr<Shim> shim) {
 }
 
 bool Task::BecomeReady() {
-  std::vector<absl::AnyInvocable<void()>> loaded;
+  std::vector<LoadWaiter> loaded;
   bool alive = false;
   {
     base::MutexLock lock(mutex_);
@@ -58,15 +59,21 @@ bool Task::BecomeReady() {
     if (alive) phase_ = Phase::kReady;
     loaded.swap(loaded_);
   }
-  for (auto& call : loaded) call();
+  for (LoadWaiter& waiter : loaded) waiter.loaded();
   return alive;
 }
 
-void Task::WhenLoaded(absl::AnyInvocable<void()> loaded) {
+void Task::WhenLoaded(std::function<bool()> wanted, absl::AnyInvocable<void()> loaded) {
+  std::vector<LoadWaiter> dropped;  // destroyed outside the lock
   {
     base::MutexLock lock(mutex_);
     if (phase_ == Phase::kLoading) {
-      loaded_.push_back(std::move(loaded));
+      // A frozen shim may keep the task loading for days, and those who ask meanwhile give up.
+      const auto gone = std::stable_partition(
+          loaded_.begin(), loaded_.end(), [](const LoadWaiter& waiter) { return waiter.wanted(); });
+      dropped.assign(std::make_move_iterator(gone), std::make_move_iterator(loaded_.end()));
+      loaded_.erase(gone, loaded_.end());
+      loaded_.push_back({.wanted = std::move(wanted), .loaded = std::move(loaded)});
       return;
     }
   }

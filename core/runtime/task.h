@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,8 +55,9 @@ class Task {
   // WhenLoaded(). False when it is dead meanwhile.
   bool BecomeReady();
 
-  // Calls `loaded` once the task is no longer loading; at once if it is not.
-  void WhenLoaded(absl::AnyInvocable<void()> loaded);
+  // Calls `loaded` once the task is no longer loading; at once if it is not. Forgotten some time
+  // after `wanted` has become false; that one takes no lock of ours.
+  void WhenLoaded(std::function<bool()> wanted, absl::AnyInvocable<void()> loaded);
 
   // --- What the shim answered or announced ---
 
@@ -116,6 +118,10 @@ class Task {
     bool exit_claimed = false;
     std::vector<std::shared_ptr<Caller<Exit>>> waiters;
   };
+  struct LoadWaiter {
+    std::function<bool()> wanted;
+    absl::AnyInvocable<void()> loaded;
+  };
   static constexpr size_t kMaxWaiters = 10'000;
 
   Process& ProcessOf(const std::string& exec_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -128,7 +134,7 @@ class Task {
   Process init_ ABSL_GUARDED_BY(mutex_);
   uint64_t init_version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Process, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
-  std::vector<absl::AnyInvocable<void()>> loaded_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LoadWaiter> loaded_ ABSL_GUARDED_BY(mutex_);
   std::optional<CgroupPlace> cgroup_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Caller<Exit>>> deleters_ ABSL_GUARDED_BY(mutex_);
   bool deleting_ ABSL_GUARDED_BY(mutex_) = false;

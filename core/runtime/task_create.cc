@@ -7,6 +7,7 @@
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/runtime_features.h"
 #include "core/runtime/task_end.h"
+#include "core/runtime/task_load.h"
 #include "core/runtime/task_mounts.h"
 #include "core/runtime/task_stats.h"
 #include "core/ttrpc/rpc_status.h"
@@ -44,12 +45,27 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     std::optional<std::string_view> spec;
     if (options_.spec) spec = options_.spec->value();
     absl::StatusOr<Bundle> bundle = Bundle::Create(env_.roots, task_->ns(), task_->id(), spec);
+    if (absl::IsAlreadyExists(bundle.status())) {
+      return env_.shims.slow_steps().Run([self = shared_from_this()] { self->RemoveRemains(); });
+    }
     if (!bundle.ok()) return Abandon(bundle.status());
     bundle_.emplace(*std::move(bundle));
     shared_ = *std::move(shared);
     checkpoint_ = options_.checkpoint;
     if (!options_.fetch_checkpoint) return FindShim();
     env_.shims.slow_steps().Run([self = shared_from_this()] { self->FetchCheckpoint(); });
+  }
+
+  // No task has the id, so what lies there could not be removed when its task went.
+  void RemoveRemains() {
+    const absl::Status removed =
+        Bundle(env_.roots, task_->ns(), task_->id()).Remove(/*may_unmount=*/true);
+    if (!removed.ok()) {
+      const std::string why(removed.message().data(), removed.message().size());
+      return Abandon(FailedPrecondition("what an earlier task {} left cannot be removed: {}",
+                                        task_->id(), why));
+    }
+    env_.shims.steps().Run([self = shared_from_this()] { self->PrepareBundle(); });
   }
 
   void FetchCheckpoint() {
@@ -66,7 +82,8 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     if (shared_) return JoinSandbox(*shared_);
     env_.shims.Start(*bundle_, program_, Options(), OnLost(),
                      [self = shared_from_this()](absl::StatusOr<std::shared_ptr<Shim>> shim) {
-                       self->OnShim(std::move(shim));
+                       if (shim.ok()) return self->OnShim(*std::move(shim));
+                       self->CleanUp(Annotate(shim.status(), "failed to start shim"));
                      });
   }
 
@@ -96,22 +113,41 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
 
   absl::StatusOr<Endpoint> ShimOfSandbox() {
     const std::shared_ptr<Task> sandbox = env_.tasks.Find(task_->ns(), options_.sandbox_id);
-    const std::shared_ptr<Shim> shim = sandbox == nullptr ? nullptr : sandbox->shim();
-    if (shim == nullptr) return NotFound("shim of sandbox {}", options_.sandbox_id);
-    claims_ = shim->mounts();
-    return shim->connection().endpoint();
+    if (sandbox != nullptr) {
+      const Task::Phase phase = sandbox->phase();
+      if (phase == Task::Phase::kDeleting || phase == Task::Phase::kDead) {
+        return FailedPrecondition("sandbox {} is being removed", options_.sandbox_id);
+      }
+      if (const std::shared_ptr<Shim> shim = sandbox->shim()) {
+        claims_ = shim->mounts();
+        return shim->connection().endpoint();
+      }
+    }
+    // It has no task of its own, or that is still loading.
+    absl::StatusOr<Endpoint> noted =
+        Bundle(env_.roots, task_->ns(), options_.sandbox_id).ReadEndpoint();
+    if (absl::IsNotFound(noted.status())) {
+      return NotFound("shim of sandbox {}", options_.sandbox_id);
+    }
+    return noted;
   }
 
   void JoinSandbox(const Endpoint& endpoint) {
     absl::Status noted = bundle_->WriteSandbox(options_.sandbox_id);
     if (noted.ok()) noted = bundle_->WriteShimBinary(program_);
     if (!noted.ok()) return AbandonBundle(noted);
-    OnShim(env_.shims.Connect(*bundle_, program_, {.endpoint = endpoint, .mounts = claims_},
-                              /*record=*/true, OnLost()));
+    absl::StatusOr<std::shared_ptr<Shim>> shim =
+        env_.shims.Connect(*bundle_, program_, {.endpoint = endpoint, .mounts = claims_},
+                           /*record=*/true, OnLost());
+    // Neither was a shim started, nor told of the container.
+    if (!shim.ok()) return AbandonBundle(Annotate(shim.status(), "failed to start shim"));
+    OnShim(*std::move(shim));
   }
 
   ShimManager::OnLost OnLost() {
-    return [&env = env_, task = std::weak_ptr<Task>(task_)] { OnShimLost(env, task); };
+    return [&env = env_, task = std::weak_ptr<Task>(task_), program = program_] {
+      OnShimLost(env, task, program);
+    };
   }
 
   const std::optional<google::protobuf::Any>& Options() const {
@@ -119,9 +155,8 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     return own ? options_.task_options : options_.runtime_options;
   }
 
-  void OnShim(absl::StatusOr<std::shared_ptr<Shim>> shim) {
-    if (!shim.ok()) return CleanUp(Annotate(shim.status(), "failed to start shim"));
-    shim_ = *std::move(shim);
+  void OnShim(std::shared_ptr<Shim> shim) {
+    shim_ = std::move(shim);
     task_->SetShim(shim_);
     // Only now it is known what the shim mounts itself.
     ActivateRootfs(env_, *bundle_, options_.rootfs, shim_->mounts(),
@@ -205,7 +240,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     if (!task_->BecomeReady())
       return RollBackWith(Annotate(ttrpc::ClosedError(), "shim went away"));
     // A connection that broke while the task was being made was left to this operation.
-    if (shim_->connection().closed()) OnShimLost(env_, task_);
+    if (shim_->connection().closed()) OnShimLost(env_, task_, program_);
     LocateCgroup(*task_);
     if (task_->ArmWait({})) WatchExit(env_, task_, {});
     if (!caller_->Answer(pid_) && task_->Move(Task::Phase::kReady, Task::Phase::kDeleting)) {
@@ -223,13 +258,15 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
     RemoveBundle(env_, *bundle_, [self = shared_from_this(), why] { self->Abandon(why); });
   }
 
-  // There may be a shim, but none that we can speak to.
+  // There may be a shim, but none that we could speak to.
   void CleanUp(const absl::Status& why) {
     env_.shims.steps().Run([self = shared_from_this(), why] {
-      // A program that did not start, or said so, has left nothing to clean up.
-      if (!self->bundle_->ReadEndpoint().ok()) return self->AbandonBundle(why);
-      CleanUpWithoutShim(self->env_, self->task_, self->program_,
-                         [self, why](const auto&) { self->AbandonBundle(why); });
+      if (!self->bundle_->ReadEndpoint().ok()) {
+        // A program that did not start, or said so, has left nothing to clean up.
+        if (!absl::IsDeadlineExceeded(why)) return self->AbandonBundle(why);
+        self->caller_->Answer(why);  // has waited long enough
+      }
+      UndoCreate(self->env_, self->task_, [self, why] { self->caller_->Answer(why); });
     });
   }
 

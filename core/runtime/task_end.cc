@@ -34,23 +34,24 @@ void RemoveCgroupsOf(const Bundle& bundle) {
 
 }  // namespace
 
-void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then) {
-  if (!env.shims.Retire(shim)) {
-    env.shims.Release(shim);
-    return then();
-  }
+void AskToEnd(TaskEnv& env, const std::shared_ptr<Shim>& shim,
+              absl::AnyInvocable<void(absl::Status)> then) {
+  if (!env.shims.Retire(shim)) return then(absl::OkStatus());
   pb::ShutdownRequest request;
   request.set_id(shim->bundle().id());
-  shim->Call<Empty>(
-      "Shutdown", request, env.In(env.timeouts().shutdown),
-      [&env, shim, then = std::move(then)](const absl::StatusOr<Empty>& done) mutable {
-        // A shim may well end before its answer is out.
-        if (!done.ok() && !IsClosed(done.status())) {
-          WarnUnlessOk(shim->bundle(), "shim did not shut down", done.status());
-        }
-        env.shims.Release(shim);
-        then();
-      });
+  shim->Call<Empty>("Shutdown", request, env.In(env.timeouts().shutdown),
+                    [then = std::move(then)](const absl::StatusOr<Empty>& done) mutable {
+                      // A shim may well end before its answer is out.
+                      then(IsClosed(done.status()) ? absl::OkStatus() : done.status());
+                    });
+}
+
+void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then) {
+  AskToEnd(env, shim, [&env, shim, then = std::move(then)](const absl::Status& ended) mutable {
+    WarnUnlessOk(shim->bundle(), "shim did not shut down", ended);
+    env.shims.Release(shim);
+    then();
+  });
 }
 
 void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then) {
@@ -65,36 +66,6 @@ void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then) {
       DeactivateRootfs(env, bundle, std::move(then));
     });
   });
-}
-
-void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, CreateOutcome outcome, Then then) {
-  const std::shared_ptr<Shim> shim = task->shim();
-  pb::DeleteRequest request;
-  request.set_id(task->id());
-  auto finish = [&env, task, then = std::move(then)]() mutable {
-    env.tasks.Erase(*task);
-    then();
-  };
-  shim->Call<pb::DeleteResponse>(
-      "Delete", request, env.In(env.timeouts().cleanup),
-      [&env, task, shim, outcome,
-       finish = std::move(finish)](const absl::StatusOr<pb::DeleteResponse>& deleted) mutable {
-        // Of a container that was never made, nothing is to be deleted.
-        const bool gone = deleted.ok() || absl::IsNotFound(deleted.status());
-        Then next = [&env, shim, finish = std::move(finish)]() mutable {
-          RemoveBundle(env, shim->bundle(), std::move(finish));
-        };
-        if (!gone || (!deleted.ok() && outcome == CreateOutcome::kUnknown)) {
-          next = [&env, task, shim, remove = std::move(next)]() mutable {
-            CleanUpWithoutShim(env, task, shim->program(),
-                               [remove = std::move(remove)](const auto&) mutable { remove(); });
-          };
-        }
-        if (gone) return ShutDown(env, shim, std::move(next));
-        WarnUnlessOk(shim->bundle(), "shim did not undo a create", deleted.status());
-        env.shims.Release(shim);
-        next();
-      });
 }
 
 void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,
@@ -139,15 +110,15 @@ void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesy
       });
 }
 
-void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost) {
+void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost,
+                const std::filesystem::path& program) {
   const std::shared_ptr<Task> task = lost.lock();
   // A task that is being made or deleted sees its call fail, and that operation cleans up.
   if (task == nullptr || !(task->Move(Task::Phase::kReady, Task::Phase::kDead) ||
                            task->Move(Task::Phase::kLoading, Task::Phase::kDead))) {
     return;
   }
-  const std::shared_ptr<Shim> shim = task->shim();
-  BuryTask(env, task, shim == nullptr ? std::filesystem::path() : shim->program(), [] {});
+  BuryTask(env, task, program, [] {});
 }
 
 }  // namespace gantry::runtime

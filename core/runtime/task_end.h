@@ -2,6 +2,7 @@
 // The ways in which a task and its shim come to an end.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -14,7 +15,11 @@ namespace gantry::runtime {
 
 using Then = absl::AnyInvocable<void()>;
 
-// Asks the shim to end if it serves nobody else, and lets go of it.
+// Asks the shim to end if it serves nobody else. OK also when it does, and when it is gone.
+void AskToEnd(TaskEnv& env, const std::shared_ptr<Shim>& shim,
+              absl::AnyInvocable<void(absl::Status)> then);
+
+// The same, and lets go of the shim whatever it answers.
 void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then);
 
 // Takes the bundle away, waiting for what is mounted there to be unmounted, and then what the root
@@ -26,7 +31,8 @@ void RemoveBundle(TaskEnv& env, const Bundle& bundle, Then then);
 enum class CreateOutcome { kKnown, kUnknown };
 
 // Undoes a create that got as far as a shim: deletes the container there, ends the shim, removes
-// the bundle and frees the id. Each step is bounded and none is skipped because one before failed.
+// the bundle and frees the id. A shim that does neither is tried again in the background, with id
+// and bundle kept; `then` is called when all is undone, or after the first attempt.
 void RollBack(TaskEnv& env, const std::shared_ptr<Task>& task, CreateOutcome outcome, Then then);
 
 // The same where no shim runs, or none that answers: its program cleans up.
@@ -39,7 +45,8 @@ void CleanUpWithoutShim(TaskEnv& env, const std::shared_ptr<Task>& task,
 void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesystem::path& program,
               Then then);
 
-// What the manager does when the connection of a task's shim breaks.
-void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost);
+// What the manager does when the connection of a task's shim breaks. `program` is the shim's.
+void OnShimLost(TaskEnv& env, const std::weak_ptr<Task>& lost,
+                const std::filesystem::path& program);
 
 }  // namespace gantry::runtime

@@ -79,10 +79,11 @@ void AskState(TaskEnv& env, const std::shared_ptr<Task>& task) {
 
 void Expect(TaskEnv& env, const std::shared_ptr<Task>& task, Status announced) {
   if (task == nullptr) return;
-  task->WhenLoaded([&env, task, announced] {
-    const Status known = task->Init().status;
-    if (known != announced && known != Status::kStopped) AskState(env, task);
-  });
+  task->WhenLoaded([] { return true; },
+                   [&env, task, announced] {
+                     const Status known = task->Init().status;
+                     if (known != announced && known != Status::kStopped) AskState(env, task);
+                   });
 }
 
 bool OnStart(TaskEnv& env, const std::string& ns, const std::string& bytes) {

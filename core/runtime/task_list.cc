@@ -21,6 +21,7 @@ class Countdown {
   void Done() {
     if (left_.fetch_sub(1) == 1) Finish();
   }
+  bool finished() const { return finished_; }
   void Finish() {
     if (!finished_.exchange(true)) std::exchange(then_, nullptr)();
   }
@@ -68,7 +69,10 @@ void TaskManager::List(const Context& ctx, Done<States> done) {
         });
       });
   env_->shims.loop().After(env_->timeouts().state, [countdown] { countdown->Finish(); });
-  for (const auto& task : loading) task->WhenLoaded([countdown] { countdown->Done(); });
+  for (const auto& task : loading) {
+    task->WhenLoaded([countdown] { return !countdown->finished(); },
+                     [countdown] { countdown->Done(); });
+  }
 }
 
 void TaskManager::Metrics(const Context& ctx,

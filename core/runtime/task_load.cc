@@ -33,11 +33,15 @@ bool ProvesDeath(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsNotFound(status) || IsClosed(status);
 }
 
-// Takes one task up again, or cleans up what is left of it.
+// Takes one task up again, or cleans up what is left of it. `then` is called once it is gone, or
+// once its shim is found to be out of reach for now.
 class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
  public:
-  LoadOperation(TaskEnv& env, std::shared_ptr<Task> task)
-      : env_(env), task_(std::move(task)), bundle_(env.roots, task_->ns(), task_->id()) {}
+  LoadOperation(TaskEnv& env, std::shared_ptr<Task> task, Then then)
+      : env_(env),
+        task_(std::move(task)),
+        bundle_(env.roots, task_->ns(), task_->id()),
+        then_(std::move(then)) {}
 
   void Begin() {
     env_.shims.steps().Run([self = shared_from_this()] { self->FindShim(); });
@@ -45,6 +49,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
 
  private:
   void FindShim() {
+    if (bundle_.empty() || bundle_.removing()) return Discard();
     creating_ = bundle_.creating();
     // An exit that the daemon before announced stays what it was, whatever becomes of the shim.
     if (const std::optional<RecordedExit> exit = bundle_.ReadExit()) {
@@ -79,7 +84,8 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
     env_.shims.Start(bundle_, program_, std::nullopt, OnLost(),
                      [self = shared_from_this()](absl::StatusOr<std::shared_ptr<Shim>> shim) {
                        if (!shim.ok()) return self->CleanUp();
-                       self->task_->SetShim(*std::move(shim));
+                       self->shim_ = *std::move(shim);
+                       self->task_->SetShim(self->shim_);
                        self->RollBack();
                      });
   }
@@ -89,6 +95,8 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
         env_.shims.Connect(bundle_, program_, {.endpoint = endpoint}, /*record=*/false, OnLost());
     if (!shim.ok()) {
       Report("cannot reach a shim", shim.status());
+      // With one whose protocol we do not speak, no create can have got further.
+      if (creating_ && absl::IsUnimplemented(shim.status())) return CleanUp();
       if (!ProvesDeath(shim.status())) return TryAgain(endpoint);
       return creating_ ? CleanUp() : Bury();
     }
@@ -98,6 +106,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   }
 
   void TryAgain(const Endpoint& endpoint) {
+    if (creating_) Tell();
     const absl::Duration pause = pause_;
     pause_ = std::min(pause_ * 2, kLongestPause);
     env_.shims.loop().After(pause, [self = shared_from_this(), endpoint] {
@@ -106,16 +115,24 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   }
 
   ShimManager::OnLost OnLost() {
-    return [&env = env_, task = std::weak_ptr<Task>(task_)] { OnShimLost(env, task); };
+    // A half made task is nobody's news.
+    if (creating_) {
+      return [self = shared_from_this()] {
+        if (self->Hide()) self->CleanUp();
+      };
+    }
+    return [&env = env_, task = std::weak_ptr<Task>(task_), program = program_] {
+      OnShimLost(env, task, program);
+    };
   }
 
   // Without deadline: a shim that is frozen answers when it thaws, and its container must not
-  // suffer meanwhile. One that dies ends the call.
+  // suffer meanwhile, unless it is to be undone anyway. One that dies ends the call.
   void CallConnect() {
     pb::ConnectRequest request;
     request.set_id(task_->id());
     shim_->Call<pb::ConnectResponse>(
-        "Connect", request, absl::InfiniteFuture(),
+        "Connect", request, creating_ ? env_.In(env_.timeouts().load) : absl::InfiniteFuture(),
         [self = shared_from_this()](const absl::StatusOr<pb::ConnectResponse>& response) {
           self->OnConnected(response.status());
         });
@@ -162,7 +179,11 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   }
 
   // The task is not to be seen any more. Those who waited for it to load learn that in the end.
-  void Hide() { task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting); }
+  // False when its end has begun already.
+  bool Hide() {
+    return task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting) ||
+           task_->Move(Task::Phase::kCreating, Task::Phase::kDeleting);
+  }
 
   void Discard() {
     Hide();
@@ -175,7 +196,13 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
 
   void Forget() {
     env_.tasks.Erase(*task_);
-    task_->BecomeReady();  // tells those who waited; the task is not to be found
+    Tell();
+  }
+
+  void Tell() {
+    // Of a task that is not to be seen, this tells those who waited that there is none.
+    if (task_->phase() == Task::Phase::kDeleting) task_->BecomeReady();
+    if (then_ != nullptr) std::exchange(then_, nullptr)();
   }
 
   void CleanUp() {
@@ -186,10 +213,10 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
 
   void RollBack() {
     // From here on the loss of the shim is expected.
-    if (!task_->Move(Task::Phase::kLoading, Task::Phase::kDeleting)) return;
+    if (!Hide()) return;
     // The connection of the daemon before broke under the create, which cut it short.
     runtime::RollBack(env_, task_, CreateOutcome::kUnknown,
-                      [self = shared_from_this()] { self->Forget(); });
+                      [self = shared_from_this()] { self->Tell(); });
   }
 
   void Bury() {
@@ -204,6 +231,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   TaskEnv& env_;
   const std::shared_ptr<Task> task_;
   const Bundle bundle_;
+  Then then_;  // null once called
   bool creating_ = false;
   absl::Duration pause_ = kFirstPause;
   fs::path program_;
@@ -249,9 +277,13 @@ absl::Status LoadTasks(TaskEnv& env) {
   }
   for (const auto& [ns, id] : bundles.bundles) {
     ASSIGN_OR_RETURN(std::shared_ptr<Task> task, env.tasks.Reserve(ns, id, Task::Phase::kLoading));
-    std::make_shared<LoadOperation>(env, std::move(task))->Begin();
+    std::make_shared<LoadOperation>(env, std::move(task), nullptr)->Begin();
   }
   return absl::OkStatus();
+}
+
+void UndoCreate(TaskEnv& env, std::shared_ptr<Task> task, Then then) {
+  std::make_shared<LoadOperation>(env, std::move(task), std::move(then))->Begin();
 }
 
 }  // namespace gantry::runtime

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/base/status.h"
+#include "core/runtime/task_end.h"
 #include "core/runtime/task_env.h"
 
 namespace gantry::runtime {
@@ -13,5 +14,10 @@ namespace gantry::runtime {
 // shim that does not answer keeps only its own tasks from becoming ready, and does so once it
 // answers. Removes what was half made or half removed.
 absl::Status LoadTasks(TaskEnv& env);
+
+// Undoes, as LoadTasks() would, a create whose shim was perhaps started but could not be spoken to.
+// `task` is in phase kCreating. Tries for as long as the shim may be alive; `then` is called when
+// all is undone, or when the shim turns out to be out of reach for now.
+void UndoCreate(TaskEnv& env, std::shared_ptr<Task> task, Then then);
 
 }  // namespace gantry::runtime

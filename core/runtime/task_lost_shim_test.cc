@@ -183,6 +183,61 @@ TEST_F(LostShimTest, ASandboxWithoutRecordGetsAShimOfItsOwn) {
   EXPECT_EQ(shim_.Runs("start"), 1);
 }
 
+TEST_F(LostShimTest, TheBundleOfASandboxWithoutTaskTellsOfItsShim) {
+  MakeSandbox("pod");
+  const auto bundle = Bundle::Create(roots_, ctx_.ns, "pod", std::nullopt);
+  ASSERT_THAT(bundle, IsOk());
+  ASSERT_THAT(bundle->WriteEndpoint({.version = 3, .address = shim_.address()}), IsOk());
+  CreateOptions options = Options(shim_);
+  options.sandbox_id = "pod";
+  EXPECT_THAT(Create("c1", options), IsOk());
+  EXPECT_EQ(shim_.Runs("start"), 0);
+  EXPECT_THAT(Start("c1"), IsOk());
+}
+
+TEST_F(LostShimTest, ASandboxThatIsBeingRemovedTakesNoContainer) {
+  MakeSandbox("pod");
+  CreateAndStart("pod");
+  shim_.Freeze("Shutdown");
+  auto deleting =
+      Async<Exit>([&](Done<Exit> done) { tasks_->Delete(ctx_, "pod", std::move(done)); });
+  ASSERT_TRUE(Eventually([&] { return shim_.CountCalls("Shutdown") == 1; }));
+  CreateOptions options = Options(shim_);
+  options.sandbox_id = "pod";
+  EXPECT_THAT(Create("c1", options),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("sandbox pod")));
+  EXPECT_EQ(shim_.CountCalls("Create"), 1U);
+  shim_.Thaw("Shutdown");
+  EXPECT_THAT(deleting.get(), IsOk());
+}
+
+// Whoever takes a shim for its last member must not have got another one meanwhile.
+TEST_F(LostShimTest, ARetiredShimHasNoOtherMember) {
+  const auto bundle = Bundle::Create(roots_, ctx_.ns, "b", std::nullopt);
+  ASSERT_THAT(bundle, IsOk());
+  const StartAnswer answer{.endpoint = {.version = 3, .address = shim_.address()},
+                           .mounts = std::nullopt};
+  const auto connect = [&] {
+    absl::StatusOr<std::shared_ptr<Shim>> shim;
+    do {  // the fake's backlog is short
+      shim = shims_->Connect(*bundle, shim_.program(), answer, /*record=*/false, nullptr);
+    } while (absl::IsResourceExhausted(shim.status()));
+    return shim;
+  };
+  for (int i = 0; i < 200; ++i) {
+    auto first = connect();
+    ASSERT_THAT(first, IsOk());
+    auto second = std::async(std::launch::async, connect);
+    const bool retired = shims_->Retire(*first);
+    auto other = second.get();
+    ASSERT_THAT(other, IsOk());
+    const bool together = &(*other)->connection() == &(*first)->connection();
+    EXPECT_FALSE(retired && together);
+    shims_->Release(*first);
+    shims_->Release(*other);
+  }
+}
+
 TEST_F(LostShimTest, ASandboxWithoutShimIsAnError) {
   MakeSandbox("pod");
   CreateOptions options = Options(shim_);

@@ -113,14 +113,15 @@ void TaskManager::WithTask(const Context& ctx, const std::string& id, Done<T> do
       }
     });
   }
-  task->WhenLoaded([task, caller, id, run = std::move(run)]() mutable {
-    if (!caller->waiting()) return;
-    if (task->phase() != Task::Phase::kReady) {
-      caller->Answer(TaskNotFound(id));
-      return;
-    }
-    run(task, std::move(caller));
-  });
+  task->WhenLoaded([caller] { return caller->waiting(); },
+                   [task, caller, id, run = std::move(run)]() mutable {
+                     if (!caller->waiting()) return;
+                     if (task->phase() != Task::Phase::kReady) {
+                       caller->Answer(TaskNotFound(id));
+                       return;
+                     }
+                     run(task, std::move(caller));
+                   });
 }
 
 void TaskManager::CreateTask(const Context& ctx, std::string id, CreateOptions options,

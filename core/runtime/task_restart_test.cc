@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a new daemon makes of the tasks that the one before left.
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <fstream>
 
@@ -148,8 +146,7 @@ TEST_F(RestartTest, AShimThatCannotBeReachedForNowIsTriedAgain) {
   StartManager();
   EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::Milliseconds(300)), std::nullopt);
   EXPECT_TRUE(fs::exists(BundlePath("c1")));
-  fs::remove(log);
-  ASSERT_EQ(::mkfifo(log.c_str(), 0600), 0);
+  fs::remove(log);  // it is made anew
   EXPECT_TRUE(Eventually([&] { return Get("c1").ok(); }));
   EXPECT_EQ(Get("c1")->status, Status::kRunning);
 }
@@ -244,6 +241,36 @@ TEST_F(RestartTest, ACreateThatWasNotAnsweredIsUndone) {
   EXPECT_THAT(List(), IsEmpty());
 }
 
+TEST_F(RestartTest, AHalfMadeTaskWhoseShimDiesIsNobodysNews) {
+  StopManager();
+  const Bundle bundle = MakeBundle("c1");
+  ASSERT_THAT(bundle.WriteShimBinary(shim_.program()), IsOk());
+  ASSERT_THAT(bundle.WriteEndpoint({.version = 3, .address = shim_.address()}), IsOk());
+  shim_.Freeze("Connect");
+  StartManager();
+  ASSERT_TRUE(Eventually([&] { return !shim_.LastPayload("Connect").empty(); }));
+  shim_.Die();
+  EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
+  EXPECT_EQ(shim_.Runs("delete"), 1);
+  EXPECT_TRUE(Eventually([&] { return List().empty(); }));
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::ZeroDuration()), std::nullopt);
+}
+
+TEST_F(RestartTest, AnEmptyBundleIsNobodysNews) {
+  StopManager();
+  containers::ContainerStore containers(*metadata_, exchange_);
+  google::protobuf::Any spec;
+  spec.set_type_url("spec");
+  ASSERT_THAT(
+      containers.Create(ctx_, {.id = "c1", .runtime_name = shim_.program().string(), .spec = spec}),
+      IsOk());
+  fs::create_directories(BundlePath("c1"));
+  StartManager();
+  EXPECT_TRUE(Eventually([&] { return NoBundles() && List().empty(); }));
+  EXPECT_EQ(shim_.Runs("delete"), 0);
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::ZeroDuration()), std::nullopt);
+}
+
 TEST_F(RestartTest, AShimWithoutItsContainerIsEnded) {
   CreateAndStart("c1");
   StopManager();
@@ -302,6 +329,18 @@ TEST_F(RestartTest, BundlesOfAnotherDaemonAreTakenUp) {
   EXPECT_EQ(Get("c1")->status, Status::kRunning);
   EXPECT_TRUE(fs::exists(bundle.path() / "bootstrap.json"));
   EXPECT_THAT(Kill("c1", 9), IsOk());
+}
+
+TEST(TaskTest, ForgetsThoseWhoGaveUpWaitingForItToLoad) {
+  Task task("ns", "c1", Task::Phase::kLoading);
+  auto gone = std::make_shared<int>();
+  int told = 0;
+  task.WhenLoaded([] { return false; }, [gone] { FAIL() << "called one who gave up"; });
+  EXPECT_EQ(gone.use_count(), 2);
+  for (int i = 0; i < 3; ++i) task.WhenLoaded([] { return true; }, [&told] { ++told; });
+  EXPECT_EQ(gone.use_count(), 1);
+  EXPECT_TRUE(task.BecomeReady());
+  EXPECT_EQ(told, 3);
 }
 
 TEST_F(RestartTest, StoppingIsNoDeathOfShims) {
