@@ -209,9 +209,11 @@ void TaskManager::Get(const Context& ctx, const std::string& id, const std::stri
       [this, ctx, exec_id](const std::shared_ptr<Task>& task,
                            std::shared_ptr<Caller<ProcessState>> caller) {
         const std::optional<ProcessState> known = task->Find(exec_id);
-        // Of an init process everything is told us; of an exec, the end may have been missed.
-        const bool sure = known && (known->status == Status::kStopped ||
-                                    (exec_id.empty() && known->status != Status::kUnknown));
+        // Of an init process everything is told us; of an exec, the end may have been missed. One
+        // that could not be started has an end for those who wait, but is not stopped.
+        const bool ended =
+            known && known->status == Status::kStopped && (exec_id.empty() || known->pid != 0);
+        const bool sure = ended || (known && exec_id.empty() && known->status != Status::kUnknown);
         if (sure) {
           caller->Answer(*known);
           return;

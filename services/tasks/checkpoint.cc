@@ -6,12 +6,12 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "core/archive/apply.h"
 #include "core/archive/compare.h"
+#include "core/base/directory.h"
 #include "core/base/kernel_status.h"
 #include "core/base/stream.h"
 #include "core/compression/compression.h"
@@ -27,6 +27,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kBlockBytes = 256UL << 10;
+constexpr std::string_view kDumpPrefix = "checkpoint-";
+
+void RemoveDump(const fs::path& path) {
+  const absl::Status removed = ToStatus(kernel::RemoveTree(path.string()));
+  if (!removed.ok()) {
+    log::Warn("cannot remove a checkpoint's files", {{"path", path.string()}, {"error", removed}});
+  }
+}
 
 class FileStream final : public Reader {
  public:
@@ -83,22 +91,24 @@ absl::StatusOr<Descriptor> Store(const Context& ctx, content::ContentStore& stor
 
 }  // namespace
 
-absl::StatusOr<ScopedDump> ScopedDump::Make() {
-  const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
-  std::error_code error;
-  const fs::path parent = runtime_dir != nullptr && *runtime_dir != '\0'
-                              ? fs::path(runtime_dir)
-                              : fs::temp_directory_path(error);
-  std::string pattern = (parent / "gantry-checkpoint-XXXXXX").string();
+absl::StatusOr<ScopedDump> ScopedDump::Make(const fs::path& parent) {
+  std::string pattern = (parent / (std::string(kDumpPrefix) + "XXXXXX")).string();
   if (::mkdtemp(pattern.data()) == nullptr) return FromErrno(errno, "make " + pattern);
   return ScopedDump(pattern);
 }
 
 ScopedDump::~ScopedDump() {
-  if (path_.empty()) return;
-  const absl::Status removed = ToStatus(kernel::RemoveTree(path_.string()));
-  if (!removed.ok()) {
-    log::Warn("cannot remove a checkpoint's files", {{"path", path_.string()}, {"error", removed}});
+  if (!path_.empty()) RemoveDump(path_);
+}
+
+void RemoveLeftDumps(const fs::path& parent) {
+  const absl::Status seen = ForEachEntry(parent, [](const fs::directory_entry& entry) {
+    if (entry.path().filename().string().starts_with(kDumpPrefix)) RemoveDump(entry.path());
+    return absl::OkStatus();
+  });
+  if (!seen.ok()) {
+    log::Warn("cannot look for the files of checkpoints",
+              {{"path", parent.string()}, {"error", seen}});
   }
 }
 

@@ -21,10 +21,10 @@ inline constexpr std::string_view kCheckpointMediaType =
 inline constexpr std::string_view kCheckpointConfigMediaType =
     "application/vnd.containerd.container.checkpoint.config.v1+proto";
 
-// A new directory for a dump, removed with all that is in it at the end.
+// A new directory for a dump below `parent`, removed with all that is in it at the end.
 class [[nodiscard]] ScopedDump {
  public:
-  static absl::StatusOr<ScopedDump> Make();
+  static absl::StatusOr<ScopedDump> Make(const std::filesystem::path& parent);
   ScopedDump(ScopedDump&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   ScopedDump& operator=(ScopedDump&&) = delete;
   ~ScopedDump();
@@ -35,6 +35,9 @@ class [[nodiscard]] ScopedDump {
   explicit ScopedDump(std::filesystem::path path) : path_(std::move(path)) {}
   std::filesystem::path path_;
 };
+
+// Removes the dumps below `parent` that a crash left there. None may be in use.
+void RemoveLeftDumps(const std::filesystem::path& parent);
 
 // Stores the directory as a tar archive. Content that is there already is as good.
 absl::StatusOr<Descriptor> StoreDirectory(const Context& ctx, content::ContentStore& store,

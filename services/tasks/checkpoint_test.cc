@@ -79,12 +79,22 @@ TEST_F(CheckpointTest, OtherContentIsNoCheckpoint) {
 TEST_F(CheckpointTest, AScopedDumpIsRemovedWithItsContent) {
   fs::path path;
   {
-    const auto dump = ScopedDump::Make();
+    const auto dump = ScopedDump::Make(dir_.path());
     ASSERT_THAT(dump, IsOk());
     path = dump->path();
+    EXPECT_EQ(path.parent_path(), dir_.path());
     std::ofstream(path / "file") << "x";
   }
   EXPECT_FALSE(fs::exists(path));
+}
+
+TEST_F(CheckpointTest, DumpsThatACrashLeftAreRemoved) {
+  fs::create_directories(dir_.path() / "dumps/checkpoint-abc123/img");
+  std::ofstream(dir_.path() / "dumps/checkpoint-abc123/img/pages-1.img") << "memory";
+  fs::create_directory(dir_.path() / "dumps/other");
+  RemoveLeftDumps(dir_.path() / "dumps");
+  EXPECT_FALSE(fs::exists(dir_.path() / "dumps/checkpoint-abc123"));
+  EXPECT_TRUE(fs::exists(dir_.path() / "dumps/other"));
 }
 
 TEST_F(CheckpointTest, ChangesMayBeCompressed) {

@@ -119,7 +119,7 @@ void Frontend::CheckpointIntoContent(const Context& ctx, const pb::CheckpointTas
       workers_, std::move(done), [this, ctx, request](Answer answer) {
         auto container = containers_.Get(ctx, request.container_id());
         if (!container.ok()) return answer(container.status());
-        auto made = ScopedDump::Make();
+        auto made = ScopedDump::Make(dumps_);
         if (!made.ok()) return answer(made.status());
         auto dump = std::make_shared<ScopedDump>(*std::move(made));
         std::optional<google::protobuf::Any> options;
@@ -195,8 +195,10 @@ plugin::Registration FrontendPlugin(base::WorkerPool& workers) {
          ASSIGN_OR_RETURN(events::Exchange * exchange, init.Get(events::kExchange));
          ASSIGN_OR_RETURN(content::ContentStore * content,
                           init.Get(content::kContentService, "content-service"));
+         ASSIGN_OR_RETURN(const fs::path dumps, init.root());
+         RemoveLeftDumps(dumps);
          return std::make_unique<Frontend>(*tasks, containers::ContainerStore(*metadata, *exchange),
-                                           *content, workers);
+                                           *content, workers, dumps);
        }});
 }
 

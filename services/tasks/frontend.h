@@ -23,9 +23,14 @@ class Frontend {
   template <typename T>
   using Done = runtime::Done<T>;
 
+  // `dumps` is a directory of its own for what CRIU writes, until it has become content.
   Frontend(runtime::TaskManager& tasks, containers::ContainerStore containers,
-           content::ContentStore& content, base::WorkerPool& workers)
-      : tasks_(tasks), containers_(containers), content_(content), workers_(workers) {}
+           content::ContentStore& content, base::WorkerPool& workers, std::filesystem::path dumps)
+      : tasks_(tasks),
+        containers_(containers),
+        content_(content),
+        workers_(workers),
+        dumps_(std::move(dumps)) {}
 
   runtime::TaskManager& tasks() { return tasks_; }
 
@@ -64,6 +69,7 @@ class Frontend {
   containers::ContainerStore containers_;
   content::ContentStore& content_;
   base::WorkerPool& workers_;
+  const std::filesystem::path dumps_;
 };
 
 inline constexpr plugin::Kind<Frontend> kTasksService{"io.containerd.service.v1"};

@@ -39,7 +39,7 @@ class FrontendTest : public runtime::testing::TaskFixture {
       *content::LocalBackend::Open(dir_.path() / "content", clock_);
   content::ContentStore content_{*metadata_, *backend_, exchange_};
   base::WorkerPool workers_{"test", 2, 16};
-  Frontend frontend_{*tasks_, containers_, content_, workers_};
+  Frontend frontend_{*tasks_, containers_, content_, workers_, dir_.path()};
 };
 
 TEST_F(FrontendTest, ADumpStaysForAsLongAsItIsWritten) {

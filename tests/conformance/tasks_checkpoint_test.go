@@ -14,12 +14,21 @@ import (
 	tasksapi "github.com/containerd/containerd/api/services/tasks/v1"
 )
 
+// dumps names what the daemon keeps of checkpoints under way.
+func (x *faked) dumps(t testing.TB) []string {
+	t.Helper()
+	if run.daemon == "containerd" {
+		return names(t, filepath.Join(x.dir, "tmp"))
+	}
+	return names(t, x.pluginDir("io.containerd.service.v1.tasks-service"))
+}
+
 // TestS131_S132_Checkpoint has no need of CRIU: what the shim writes as its checkpoint is the fake shim's own file, and
 // the rest is the daemon's.
 func TestS131_S132_Checkpoint(t *testing.T) {
 	x := newFaked(t, fakeshim.Manners{})
 	x.env = x.held()
-	temporary := func() []string { return names(t, filepath.Join(x.dir, "tmp")) }
+	temporary := func() []string { return x.dumps(t) }
 	tidy := func() { // the answer need not wait for it
 		t.Helper()
 		eventually(t, 5*time.Second, "the temporary files are gone", func() bool { return len(temporary()) == 0 })

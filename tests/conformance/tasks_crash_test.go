@@ -58,7 +58,7 @@ func TestKilledAtEachStep(t *testing.T) {
 func TestKilledDuringCheckpointLeavesNoDump(t *testing.T) {
 	gantryOnly(t, "the dump stays in the temporary folder")
 	x := newFaked(t, fakeshim.Manners{})
-	temporary := func() []string { return names(t, filepath.Join(x.dir, "tmp")) }
+	temporary := func() []string { return x.dumps(t) }
 	ok(t, x.create("c"))
 	x.start("c")
 	release := x.hang("Checkpoint", "c")
