@@ -58,8 +58,8 @@ class LocalDriver {
 
   // Of an active snapshot or view.
   virtual mount::Mounts MountsOf(const Layer& layer) const = 0;
-  // InvalidArgument for labels that Prepare would refuse: those of an active snapshot or view may
-  // change later. Touches no disk.
+  // InvalidArgument for labels that Prepare would refuse: the id maps of an active snapshot or view
+  // may change later. Touches no disk.
   virtual absl::Status CheckLabels(const Labels&) const { return absl::OkStatus(); }
   // Labels that clients see beside the stored ones.
   virtual Labels ExtraLabels(const Layer&) const { return {}; }

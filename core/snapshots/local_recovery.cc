@@ -71,9 +71,13 @@ class Recovery {
 
   absl::Status Settle(const std::vector<FoundDirectory>& found) {
     for (const FoundDirectory& directory : found) {
-      const bool recorded = known_.snapshots.contains(directory.id);
+      const auto owner = known_.snapshots.find(directory.id);
+      const bool recorded = owner != known_.snapshots.end();
+      const bool provisional = directory.state == State::kProvisional;
+      // It may be a half made replacement: the next step makes it again.
+      if (provisional && recorded && CanMakeAnew(owner->second.snapshot)) continue;
       if (recorded) present_.insert(directory.id);
-      if (directory.state != State::kProvisional) continue;
+      if (!provisional) continue;
       // A snapshot that was recorded but not yet published was not yet shown to anyone either.
       RETURN_IF_ERROR(recorded ? driver_.Publish(directory.id) : driver_.Discard({}, directory.id));
     }
@@ -84,9 +88,13 @@ class Recovery {
     std::vector<std::string> damaged;
     for (const auto& [id, owner] : known_.snapshots) {
       if (present_.contains(id)) continue;
-      const absl::Status made = LostByPowerCut(owner.snapshot)
-                                    ? MakeAnew(owner)
-                                    : DataLoss("directory {} is missing", id);
+      const bool can_make = CanMakeAnew(owner.snapshot);
+      const absl::Status made =
+          can_make ? MakeAnew(owner) : DataLoss("directory {} is missing", id);
+      if (can_make && !made.ok()) {
+        // Half of it must not stay: whoever asks for the snapshot would give it its name.
+        RETURN_IF_ERROR(driver_.Discard({}, id));
+      }
       if (made.ok()) {
         log::Warn("directory of a snapshot was missing and was made anew",
                   {{"snapshotter", table_.snapshotter()}, {"snapshot", Name(owner)}, {"id", id}});
@@ -103,6 +111,7 @@ class Recovery {
 
   // Makes what is there now the state to compare with at the next start.
   absl::Status NoteOnDisk() {
+    if (boot_.empty()) return absl::OkStatus();
     if (known_.boot == boot_ && known_.on_disk == known_.high_water) return absl::OkStatus();
     RETURN_IF_ERROR(driver_.SyncNames());
     return metadata_.Write({}, [&](metadata::WriteTxn& txn) {
@@ -112,9 +121,16 @@ class Recovery {
   }
 
  private:
+  // A view has no bytes of its own. An active snapshot that a power cut took had none that were
+  // promised.
+  bool CanMakeAnew(const Snapshot& snapshot) const {
+    return snapshot.info.kind == Kind::kView ||
+           (snapshot.info.kind == Kind::kActive && LostByPowerCut(snapshot));
+  }
+
   bool LostByPowerCut(const Snapshot& snapshot) const {
-    return snapshot.info.kind != Kind::kCommitted && snapshot.local_id > known_.on_disk &&
-           !known_.boot.empty() && known_.boot != boot_;
+    return snapshot.local_id > known_.on_disk && !boot_.empty() && !known_.boot.empty() &&
+           known_.boot != boot_;
   }
 
   absl::Status MakeAnew(const KnownDirectories::Owner& owner) {

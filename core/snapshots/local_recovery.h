@@ -40,14 +40,15 @@ std::vector<FoundDirectory> FindForeign(const KnownDirectories& known,
 
 // Publishes what was recorded and discards what never was. What is in the trash stays for Cleanup.
 //
-// A directory of an active snapshot or view is made anew if a power cut explains that it is
-// missing: it was made since the last start, and the machine was booted since. What was forced to
-// disk in it would have brought it along, so nothing is lost that was promised. Returns the
+// A missing directory of an active snapshot is made anew if a power cut explains it: it was made
+// since the last start, and the machine was booted since. What was forced to disk in it would have
+// brought it along, so nothing is lost that was promised. That of a view is made anew always. So is
+// one of these that is unfinished: it may be what an earlier start was making. Returns the
 // snapshots whose directory is missing otherwise ("<namespace>/<name>"): they cannot be brought
 // back, and must not look like empty ones.
 //
-// `boot` names this boot of the machine. FailedPrecondition for foreign directories; then nothing
-// was changed.
+// `boot` names this boot of the machine; without a name no power cut is recognized. It may end with
+// FailedPrecondition for foreign directories; then nothing was changed.
 absl::StatusOr<std::vector<std::string>> RecoverDirectories(metadata::Metadata& metadata,
                                                             const SnapshotTable& table,
                                                             LocalDriver& driver,

@@ -3,8 +3,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/snapshots/snapshot_directories.h"
 #include "core/snapshots/testing/local_fixture.h"
@@ -23,7 +26,16 @@ using ::testing::SizeIs;
 using Code = absl::StatusCode;
 using State = FoundDirectory::State;
 
-class LocalRecoveryTest : public LocalFixture {};
+class LocalRecoveryTest : public LocalFixture {
+ protected:
+  // The note of what was on disk at the last start.
+  std::optional<std::string> OnDisk() {
+    const auto txn = metadata_->Read();
+    auto row = txn->Get(TableId::kMeta, "snapshots-on-disk/fake");
+    EXPECT_THAT(row, IsOk());
+    return row.ok() && *row ? std::optional<std::string>(**row) : std::nullopt;
+  }
+};
 
 TEST_F(LocalRecoveryTest, ADirectoryThatWasNeverRecordedIsSwept) {
   ASSERT_THAT(Prepare("a"), IsOk());
@@ -53,6 +65,64 @@ TEST_F(LocalRecoveryTest, WhatAPowerCutTookOfActiveSnapshotsIsMadeAnew) {
   EXPECT_THAT(snapshotter_->damaged(), IsEmpty());
 }
 
+TEST_F(LocalRecoveryTest, WhatCouldOnlyBeMadeHalfWayIsReportedAndGone) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Prepare("a"), IsOk());
+  LoseDirectory(1);
+  const auto fail = [](const std::string& step, uint64_t) {
+    return step == "publish" ? ResourceExhausted("disk full") : absl::OkStatus();
+  };
+  ASSERT_THAT(Start({.boot = "second"}, true, fail), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), ElementsAre("ns/a"));
+  EXPECT_THAT(Directories(), IsEmpty());
+  driver_->SetHook(nullptr);
+  EXPECT_THAT(Mounts("a"), StatusIs(Code::kInternal, HasSubstr("no such directory")));
+}
+
+TEST_F(LocalRecoveryTest, WhatAStartThatDiedLeftHalfMadeIsMadeAgain) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Prepare("a"), IsOk());
+  ASSERT_THAT(Layer("base"), IsOk());
+  ASSERT_THAT(View("v", "base"), IsOk());
+  std::vector<uint64_t> made;
+  const auto note = [&](const std::string& step, uint64_t id) {
+    if (step == "prepare") made.push_back(id);
+    return absl::OkStatus();
+  };
+  for (const auto& [boot, ids] : {std::pair("second", std::vector<uint64_t>{1, 3}),
+                                  std::pair("second", std::vector<uint64_t>{3})}) {
+    PlantDirectory(1, State::kProvisional);
+    PlantDirectory(3, State::kProvisional);
+    made.clear();
+    ASSERT_THAT(Start({.boot = boot}, true, note), IsOk());
+    EXPECT_EQ(made, ids);
+    EXPECT_THAT(Directories(), ElementsAre(Pair(1, State::kPublished), Pair(2, State::kPublished),
+                                           Pair(3, State::kPublished)));
+  }
+}
+
+TEST_F(LocalRecoveryTest, AViewIsMadeAnewWhateverTookIt) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Layer("base"), IsOk());
+  ASSERT_THAT(View("v", "base"), IsOk());
+  LoseDirectory(2);
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), IsEmpty());
+  EXPECT_THAT(Directories(), SizeIs(2));
+}
+
+TEST_F(LocalRecoveryTest, WithoutANameOfTheBootNoPowerCutIsRecognized) {
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  ASSERT_THAT(Prepare("a"), IsOk());
+  const std::string absent = dir_.path() / "absent";
+  const auto before = OnDisk();
+  ASSERT_THAT(Start({.boot_file = absent}), IsOk());
+  EXPECT_EQ(OnDisk(), before) << "a note without a name would explain nothing later";
+  LoseDirectory(1);
+  ASSERT_THAT(Start({.boot_file = absent}), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), ElementsAre("ns/a"));
+}
+
 TEST_F(LocalRecoveryTest, WhatNoPowerCutExplainsIsReportedNotMade) {
   ASSERT_THAT(Start({.boot = "first"}), IsOk());
   ASSERT_THAT(Prepare("a"), IsOk());
@@ -70,14 +140,14 @@ TEST_F(LocalRecoveryTest, WhatNoPowerCutExplainsIsReportedNotMade) {
 TEST_F(LocalRecoveryTest, WhatWasThereAtAStartIsOnDiskBeforeThatIsNoted) {
   ASSERT_THAT(Start({.boot = "first"}), IsOk());
   ASSERT_THAT(Prepare("a"), IsOk());
-  bool synced = false;
-  ASSERT_THAT(Start({.boot = "first"}, true,
-                    [&](const std::string& step, uint64_t) {
-                      synced = synced || step == "sync";
-                      return absl::OkStatus();
-                    }),
-              IsOk());
-  EXPECT_TRUE(synced);
+  const auto before = OnDisk();
+  const auto fail = [](const std::string& step, uint64_t) {
+    return step == "sync" ? Internal("sync") : absl::OkStatus();
+  };
+  ASSERT_THAT(Start({.boot = "first"}, true, fail), IsOk());
+  EXPECT_EQ(OnDisk(), before);
+  ASSERT_THAT(Start({.boot = "first"}), IsOk());
+  EXPECT_NE(OnDisk(), before);
 }
 
 TEST_F(LocalRecoveryTest, ACommittedSnapshotWithoutDirectoryIsReportedNotMade) {

@@ -1,15 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/snapshots/local_snapshotter.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/base/kernel_status.h"
 #include "core/kernel/file.h"
+#include "core/log/log.h"
 #include "core/snapshots/local_recovery.h"
 
 namespace gantry::snapshots {
 namespace {
 constexpr size_t kMaxBootIdBytes = 64;
+
+// Empty if the kernel does not tell: then power cuts are not recognized.
+std::string ReadBoot(const std::string& path) {
+  auto boot = kernel::ReadFile(path, kMaxBootIdBytes);
+  if (boot.ok()) return *std::move(boot);
+  log::Warn("cannot tell one boot of the machine from another",
+            {{"path", path}, {"error", ToStatus(boot.error())}});
+  return {};
+}
+
+// Whether two label sets ask for the same owners.
+bool SameIdMaps(const Labels& left, const Labels& right) {
+  return std::ranges::all_of(std::array{kUidMappingLabel, kGidMappingLabel},
+                             [&](std::string_view key) {
+                               const auto in_left = left.find(std::string(key));
+                               const auto in_right = right.find(std::string(key));
+                               if (in_left == left.end() || in_right == right.end())
+                                 return (in_left == left.end()) == (in_right == right.end());
+                               return in_left->second == in_right->second;
+                             });
+}
 }  // namespace
 
 LocalSnapshotter::LocalSnapshotter(metadata::Metadata& metadata, events::Publisher& publisher,
@@ -28,10 +52,7 @@ absl::StatusOr<std::unique_ptr<LocalSnapshotter>> LocalSnapshotter::Open(
   auto snapshotter = std::unique_ptr<LocalSnapshotter>(new LocalSnapshotter(
       metadata, publisher, std::move(name), std::move(driver), std::move(options)));
   std::string boot = snapshotter->options_.boot;
-  if (boot.empty()) {
-    ASSIGN_OR_RETURN(
-        boot, ToStatusOr(kernel::ReadFile("/proc/sys/kernel/random/boot_id", kMaxBootIdBytes)));
-  }
+  if (boot.empty()) boot = ReadBoot(snapshotter->options_.boot_file);
   ASSIGN_OR_RETURN(snapshotter->damaged_,
                    RecoverDirectories(metadata, snapshotter->table_, *snapshotter->driver_, boot));
   return snapshotter;
@@ -99,9 +120,11 @@ absl::StatusOr<Info> LocalSnapshotter::UpdateNow(const Context& ctx, const Info&
       const Snapshot updated,
       metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::StatusOr<Snapshot> {
         ASSIGN_OR_RETURN(Snapshot snapshot, table_.Get(txn.view(), ctx.ns, info.name));
+        const Labels before = snapshot.info.labels;
         RETURN_IF_ERROR(metadata::ApplyLabelsOnly(mask, fmt::format("snapshot {:?}", info.name),
                                                   info.labels, snapshot.info.labels));
-        if (snapshot.info.kind != Kind::kCommitted)
+        // Bad ones that are there already do not stand in the way of other changes.
+        if (snapshot.info.kind != Kind::kCommitted && !SameIdMaps(before, snapshot.info.labels))
           RETURN_IF_ERROR(driver_->CheckLabels(InheritedLabels(snapshot.info.labels)));
         snapshot.info.updated_at = txn.now();
         RETURN_IF_ERROR(table_.Update(txn, ctx.ns, snapshot));

@@ -29,7 +29,8 @@ class LocalSnapshotter final : public Snapshotter {
   struct Options {
     bool durable_commit = true;  // force a snapshot's files to disk before it counts as committed
     bool sync_remove = false;    // free space in Remove, not in Cleanup
-    std::string boot = {};       // names this boot of the machine; empty: as the kernel does
+    std::string boot = {};       // names this boot of the machine; empty: what the file says
+    std::string boot_file = "/proc/sys/kernel/random/boot_id";
   };
 
   // Finishes or undoes what a crash left of earlier steps.

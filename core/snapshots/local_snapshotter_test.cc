@@ -289,6 +289,18 @@ TEST_F(LocalSnapshotterTest, UpdateRefusesLabelsThatPrepareWould) {
   EXPECT_EQ(Stat("a")->labels, Labels());
 }
 
+TEST_F(LocalSnapshotterTest, OldBadLabelsDoNotBlockOtherUpdates) {
+  const std::string map(kUidMappingLabel);
+  // The driver of the time took it.
+  ASSERT_THAT(Prepare("a", "", {{map, "bad"}}), IsOk());
+  EXPECT_THAT(Update({.name = "a", .labels = {{"x", "1"}}}, {"labels.x"}), IsOk());
+  EXPECT_THAT(Update({.name = "a", .labels = {{map, "worse"}}}, {"labels." + map}),
+              StatusIs(Code::kInvalidArgument));
+  EXPECT_EQ(Stat("a")->labels, (Labels{{map, "bad"}, {"x", "1"}}));
+  EXPECT_THAT(Update({.name = "a"}, {"labels." + map}), IsOk());
+  EXPECT_EQ(Stat("a")->labels, (Labels{{"x", "1"}}));
+}
+
 TEST_F(LocalSnapshotterTest, UpdateChangesLabelsAlone) {
   ASSERT_THAT(Layer("base"), IsOk());
   ASSERT_THAT(Prepare("key", "base", {{"x", "1"}, {"y", "2"}}), IsOk());
