@@ -208,7 +208,12 @@ absl::StatusOr<bool> ContentStore::TryShare(const Context& ctx, const WriteOptio
   ASSIGN_OR_RETURN(const auto record, GetIngest(txn.view(), ctx.ns, options.ref));
   if (record && record->expected().empty()) return false;  // A real ingest goes on as one.
   ASSIGN_OR_RETURN(const std::optional<int64_t> recorded, RecordedSize(txn.view(), digest));
-  if (recorded && *recorded != *backend_size) return false;  // It is damaged.
+  // Where no owner tells the size of the whole blob, an ingest that stands on it does, or the
+  // caller. One of another size is damaged.
+  int64_t whole = options.total;
+  if (record && record->expected() == digest.str()) whole = record->shared_size();
+  if (recorded) whole = *recorded;
+  if (whole != *backend_size) return false;
   return IsShareable(txn.view(), metadata_.content_shared(), digest);
 }
 

@@ -397,6 +397,18 @@ TEST_F(ContentStoreTest, ASharedIngestIsCompleteFromTheStart) {
   EXPECT_THAT(store_->Get(b_, digest.str()), IsOk());
 }
 
+TEST_F(ContentStoreTest, AFileIsSharedOnlyIfItsSizeIsKnownToBeWhole) {
+  const Digest digest = Add(a_, "abc");
+  const WriteOptions standing = {.ref = "standing", .expected = digest.str()};
+  EXPECT_EQ(MustOpen(b_, standing)->offset(), 3);
+  ASSERT_THAT(store_->Delete(a_, digest.str()), IsOk());
+  EXPECT_EQ(MustOpen(b_, {.ref = "unknown", .expected = digest.str()})->offset(), 0);
+  EXPECT_EQ(MustOpen(b_, {.ref = "told", .total = 3, .expected = digest.str()})->offset(), 3);
+  EXPECT_EQ(MustOpen(b_, standing)->offset(), 3);
+  std::filesystem::resize_file(BlobFile(digest), 2);
+  EXPECT_EQ(MustOpen(b_, standing)->offset(), 0);
+}
+
 TEST_F(ContentStoreTest, AppendingToASharedIngestLeavesTheOriginalAlone) {
   const Digest digest = Add(a_, "abc");
   auto writer = MustOpen(b_, {.ref = "r", .expected = digest.str()});
