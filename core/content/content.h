@@ -66,6 +66,8 @@ class BackendWriter {
   // already stays.
   // The ingest is gone after it.
   virtual absl::Status Publish(const Digest& digest) = 0;
+  // Says that the ingest is aborted next: destruction need not take care of what was written.
+  virtual void Abandon() {}
 };
 
 // Bytes on disk, whatever namespace they belong to.

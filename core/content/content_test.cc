@@ -148,6 +148,19 @@ TEST_F(ContentStoreTest, AnIngestThatCannotBeReadIsGoneAfterTheNextStart) {
   EXPECT_EQ(MustOpen(a_, {.ref = "cut"})->offset(), 0);
 }
 
+TEST_F(ContentStoreTest, AnIngestThatCannotBeReadForNowStays) {
+  ASSERT_THAT(MustOpen(a_, {.ref = "r"})->Write("abc"), IsOk());
+  const auto folder = dir_.path() / "content" / "ingest" / Digest::Of("a/1/r").hex();
+  std::filesystem::rename(folder / "ref", folder / "aside");
+  std::filesystem::create_symlink("ref", folder / "ref");  // Ends nowhere: too many links.
+  Open(true);
+  EXPECT_FALSE(store_->OpenWriter(a_, {.ref = "r"}).ok());
+  EXPECT_FALSE(store_->Status(a_, "r").ok());
+  EXPECT_THAT(store_->CleanUp({}), IsOk());
+  std::filesystem::rename(folder / "aside", folder / "ref");
+  EXPECT_EQ(MustOpen(a_, {.ref = "r"})->offset(), 3);
+}
+
 TEST_F(ContentStoreTest, ARefThatIsTooLongIsRefused) {
   EXPECT_THAT(store_->OpenWriter(a_, {.ref = std::string(4097, 'r')}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4097")));

@@ -52,8 +52,11 @@ namespace gantry::content {
 namespace {
 
 using ::gantry::testing::IsOk;
+using ::gantry::testing::StatusIs;
 using ::testing::Contains;
+using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
+using ::testing::Not;
 
 class DurabilityTest : public ::testing::Test {
  protected:
@@ -118,6 +121,39 @@ TEST_F(DurabilityTest, AnIngestThatIsLeftIsOnDiskWithAllThatDescribesIt) {
   EXPECT_THAT(TakeSynced(), IsSupersetOf({folder + "/data", folder + "/ref", folder + "/startedat",
                                           folder + "/updatedat", folder + "/total", folder,
                                           std::string(content_ / "ingest")}));
+}
+
+TEST_F(DurabilityTest, WhatFailsAroundAnIngestDoesNotKeepItsDataFromTheDisk) {
+  auto writer = MustOpen(a_, {.ref = "r"});
+  ASSERT_THAT(writer->Write("x"), IsOk());
+  const std::filesystem::path folder = content_ / "ingest" / Digest::Of("a/1/r").hex();
+  std::filesystem::remove(folder / "updatedat");
+  std::filesystem::create_directories(folder / "updatedat" / "in the way");
+  std::filesystem::remove(folder / "ref");
+  std::filesystem::create_symlink("ref", folder / "ref");
+  TakeSynced();
+  writer.reset();
+  EXPECT_THAT(TakeSynced(),
+              IsSupersetOf({std::string(folder / "data"), std::string(folder / "startedat"),
+                            std::string(folder), std::string(content_ / "ingest")}));
+}
+
+TEST_F(DurabilityTest, NothingIsFlushedForAnIngestThatGoesOrIsAsItWas) {
+  ASSERT_THAT(Written(a_, "x")->Commit(a_, 0, {}, {}), IsOk());
+  auto dropped = MustOpen(a_, {.ref = "dropped"});
+  ASSERT_THAT(dropped->Write("x"), IsOk());
+  auto abandoned = MustOpen(a_, {.ref = "abandoned"});
+  ASSERT_THAT(abandoned->Write("x"), IsOk());
+  ASSERT_THAT(MustOpen(a_, {.ref = "idle"})->Write("x"), IsOk());
+  auto idle = MustOpen(a_, {.ref = "idle"});
+  TakeSynced();
+  EXPECT_THAT(dropped->CheckExpected(a_, Digest::Of("x").str()),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  dropped.reset();
+  abandoned->Abandon();
+  abandoned.reset();
+  idle.reset();
+  EXPECT_THAT(TakeSynced(), Not(Contains(HasSubstr("/ingest"))));
 }
 
 TEST_F(DurabilityTest, ADeletionIsOnDiskBeforeItIsForgotten) {

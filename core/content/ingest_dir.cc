@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <map>
+#include <string_view>
 
 #include "absl/strings/numbers.h"
 #include "core/base/directory.h"
@@ -27,6 +29,11 @@ absl::Status Rename(const std::filesystem::path& from, const std::filesystem::pa
   return FromErrno(errno, fmt::format("rename {}", from.string()));
 }
 
+// Whether an error tells that there is nothing, or something else, in a small file's place.
+bool IsNoSmallFile(int err) {
+  return err == ENOENT || err == ENOTDIR || err == EISDIR || err == EFBIG;
+}
+
 std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_full, time, absl::LocalTimeZone());
 }
@@ -43,21 +50,26 @@ std::optional<absl::Time> ParseTime(const std::string& text) {
 IngestDir::IngestDir(const std::filesystem::path& ingests, const std::string& ref)
     : folder_(ingests / Digest::Of(ref).hex()) {}
 
-std::optional<IngestDir::Description> IngestDir::Read() const {
-  const auto ref = kernel::ReadFile((folder_ / "ref").string(), kMaxSmallFile);
-  const auto started = kernel::ReadFile((folder_ / "startedat").string(), kMaxSmallFile);
-  const auto updated = kernel::ReadFile((folder_ / "updatedat").string(), kMaxSmallFile);
-  if (!ref || !started || !updated) return std::nullopt;
-  const auto started_at = ParseTime(*started);
-  const auto updated_at = ParseTime(*updated);
-  if (!started_at || !updated_at) return std::nullopt;
-  Description description{.ref = *ref, .started_at = *started_at, .updated_at = *updated_at};
-  if (const auto total = kernel::ReadFile((folder_ / "total").string(), kMaxSmallFile);
-      total.ok()) {
-    if (!absl::SimpleAtoi(*total, &description.total)) return std::nullopt;
-  } else if (total.error().err != ENOENT) {
-    return std::nullopt;
+absl::StatusOr<std::optional<IngestDir::Description>> IngestDir::Read() const {
+  std::map<std::string, std::string> files;
+  for (const char* name : {"ref", "startedat", "updatedat", "total"}) {
+    auto text = kernel::ReadFile((folder_ / name).string(), kMaxSmallFile);
+    if (text.ok()) {
+      files.emplace(name, *std::move(text));
+    } else if (!IsNoSmallFile(text.error().err)) {
+      return ToStatus(text.error());
+    } else if (name != std::string_view("total") || text.error().err != ENOENT) {
+      return std::nullopt;
+    }
   }
+  const auto started_at = ParseTime(files["startedat"]);
+  const auto updated_at = ParseTime(files["updatedat"]);
+  if (!started_at || !updated_at) return std::nullopt;
+  Description description{
+      .ref = files["ref"], .started_at = *started_at, .updated_at = *updated_at};
+  const auto total = files.find("total");
+  if (total != files.end() && !absl::SimpleAtoi(total->second, &description.total))
+    return std::nullopt;
   return description;
 }
 
@@ -82,20 +94,24 @@ absl::Status IngestDir::Create(const Description& description) const {
   return Rename(made.folder_, folder_);
 }
 
-absl::Status IngestDir::SetUpdated(absl::Time updated_at) const {
-  // In place of one that is on disk already.
-  return ToStatus(kernel::WriteFileAtomic((folder_ / "updatedat").string(), TimeText(updated_at),
-                                          kFileMode, kernel::Durability::kFile));
+absl::Status IngestDir::SyncFile(const char* name) const {
+  const auto file = kernel::Open((folder_ / name).string(), O_RDONLY | O_CLOEXEC);
+  if (!file && file.error().err == ENOENT) return absl::OkStatus();
+  if (!file) return ToStatus(file.error());
+  if (::fsync(file->get()) != 0) return FromErrno(errno, fmt::format("flush {} of ingest", name));
+  return absl::OkStatus();
 }
 
-absl::Status IngestDir::Sync() const {
-  for (const char* name : {"ref", "startedat", "updatedat", "total", "data"}) {
-    const auto file = kernel::Open((folder_ / name).string(), O_RDONLY | O_CLOEXEC);
-    if (!file && file.error().err == ENOENT) continue;  // A total that is not known.
-    if (!file) return ToStatus(file.error());
-    if (::fsync(file->get()) != 0) return FromErrno(errno, fmt::format("flush {} of ingest", name));
-  }
-  return ToStatus(kernel::SyncDirectory(folder_.string()));
+absl::Status IngestDir::Keep(absl::Time updated_at) const {
+  // Before anything that needs room on a disk that may be full.
+  absl::Status kept = SyncFile("data");
+  // In place of one that is on disk already.
+  kept.Update(
+      ToStatus(kernel::WriteFileAtomic((folder_ / "updatedat").string(), TimeText(updated_at),
+                                       kFileMode, kernel::Durability::kFile)));
+  for (const char* name : {"ref", "startedat", "updatedat", "total"}) kept.Update(SyncFile(name));
+  kept.Update(ToStatus(kernel::SyncDirectory(folder_.string())));
+  return kept;
 }
 
 absl::Status IngestDir::Remove() const {
@@ -107,8 +123,8 @@ absl::Status IngestDir::Remove() const {
   return ToStatus(kernel::RemoveTree(doomed.string()));
 }
 
-bool IngestDir::Usable() const {
-  const std::optional<Description> description = Read();
+absl::StatusOr<bool> IngestDir::Usable() const {
+  ASSIGN_OR_RETURN(const std::optional<Description> description, Read());
   return description && Digest::Of(description->ref).hex() == folder_.filename();
 }
 
@@ -118,7 +134,12 @@ absl::Status IngestDir::RemoveUnusable(const std::filesystem::path& ingests) {
     const bool aside = name.starts_with(kAsideMark);
     if (!aside) {
       if (!Digest::Parse("sha256:" + name).ok()) return absl::OkStatus();  // Not ours.
-      if (IngestDir(entry.path()).Usable()) return absl::OkStatus();
+      const absl::StatusOr<bool> usable = IngestDir(entry.path()).Usable();
+      if (!usable.ok()) {
+        log::Warn("an ingest cannot be read for now",
+                  {{"path", entry.path().string()}, {"error", usable.status()}});
+      }
+      if (usable.value_or(true)) return absl::OkStatus();
     }
     const absl::Status removed = ToStatus(kernel::RemoveTree(entry.path().string()));
     if (!removed.ok()) {

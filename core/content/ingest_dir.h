@@ -35,24 +35,28 @@ class IngestDir {
     int64_t total = 0;
   };
 
-  // Nothing if the folder or one of its files is missing or does not parse.
-  std::optional<Description> Read() const;
+  // Nothing if the folder or one of its files is missing or does not parse. An error says nothing
+  // of them: they may be read the next time.
+  absl::StatusOr<std::optional<Description>> Read() const;
   // Makes the folder and its files in place of whatever was there.
   absl::Status Create(const Description& description) const;
-  absl::Status SetUpdated(absl::Time updated_at) const;
-  // Forces all files and their names to disk; the folder's own name is the caller's.
-  absl::Status Sync() const;
+  // Notes the time and forces all files and their names to disk, the data first; the folder's own
+  // name is the caller's. What fails does not stop the rest.
+  absl::Status Keep(absl::Time updated_at) const;
   absl::Status Remove() const;
 
   // Removes what a crash left half made or half removed, and folders that nobody can resume because
-  // they cannot be read. What cannot be removed either stays. Only while nobody writes.
+  // their files are missing or make no sense. What cannot be read for now, or not be removed,
+  // stays. Only while nobody writes.
   static absl::Status RemoveUnusable(const std::filesystem::path& ingests);
   static constexpr char kAsideMark = '.';  // what such names begin with
 
  private:
   std::filesystem::path Aside() const;
   // Whether somebody who knows the ref can go on with it.
-  bool Usable() const;
+  absl::StatusOr<bool> Usable() const;
+  // A missing one is no error.
+  absl::Status SyncFile(const char* name) const;
   absl::Status WriteSmall(const char* name, std::string_view text) const;
   std::filesystem::path folder_;
 };

@@ -80,11 +80,16 @@ absl::Status IngestWriter::Truncate() {
   return Materialize(false);
 }
 
+void IngestWriter::Abandon() {
+  if (backend_ != nullptr) backend_->Abandon();
+}
+
 absl::Status IngestWriter::Drop(const Context& ctx) {
   RETURN_IF_ERROR(store_.metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
     RETURN_IF_ERROR(metadata::RemoveFromLease(txn, ctx, metadata::kIngestResource, ref_));
     return DeleteIngest(txn, ctx_.ns, ref_).status();
   }));
+  Abandon();
   backend_.reset();
   return store_.backend_.Abort(ctx, backend_ref_);
 }

@@ -32,6 +32,9 @@ class IngestWriter final : public Writer {
   absl::Status Write(std::string_view bytes) override;
   absl::Status Truncate();
 
+  // For whoever destroys the writer and aborts the ingest next: spares the flush in between.
+  void Abandon();
+
   // Makes the ingest a blob of the namespace. `size` 0 and an empty `expected` are not checked.
   // FailedPrecondition for a wrong size or digest: the ingest stays as it is. AlreadyExists if the
   // namespace has the blob: the ingest is gone.

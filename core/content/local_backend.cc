@@ -122,7 +122,7 @@ absl::StatusOr<std::unique_ptr<BackendWriter>> LocalBackend::OpenWriter(const Co
 absl::StatusOr<std::optional<IngestStatus>> LocalBackend::Status(const Context&,
                                                                  const std::string& ref) {
   const IngestDir dir(ingests(), ref);
-  const auto description = dir.Read();
+  ASSIGN_OR_RETURN(const auto description, dir.Read());
   struct stat attributes {};
   if (!description || description->ref != ref || ::stat(dir.data().c_str(), &attributes) != 0)
     return std::nullopt;
@@ -139,12 +139,19 @@ absl::Status LocalBackend::Abort(const Context&, const std::string& ref) {
 
 absl::Status LocalBackend::ForEachIngest(
     const Context&, absl::FunctionRef<absl::Status(const std::string&)> visit) {
-  return ForEachEntry(ingests(), [&](const std::filesystem::directory_entry& entry) {
-    if (entry.path().filename().string().starts_with(IngestDir::kAsideMark))
-      return absl::OkStatus();
-    const auto description = IngestDir(entry.path()).Read();
-    return description ? visit(description->ref) : absl::OkStatus();
-  });
+  return ForEachEntry(ingests(),
+                      [&](const std::filesystem::directory_entry& entry) -> absl::Status {
+                        if (entry.path().filename().string().starts_with(IngestDir::kAsideMark))
+                          return absl::OkStatus();
+                        const auto read = IngestDir(entry.path()).Read();
+                        if (!read.ok()) {
+                          log::Warn("an ingest cannot be read for now",
+                                    {{"path", entry.path().string()}, {"error", read.status()}});
+                          return absl::OkStatus();
+                        }
+                        const auto& description = *read;
+                        return description ? visit(description->ref) : absl::OkStatus();
+                      });
 }
 
 }  // namespace gantry::content

@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const Context& ct
   IngestDir dir(place.ingests, ref);
   auto writer =
       std::unique_ptr<LocalWriter>(new LocalWriter(ctx, std::move(place), std::move(dir)));
-  const auto found = writer->dir_.Read();
+  ASSIGN_OR_RETURN(const auto found, writer->dir_.Read());
   const bool resume =
       found && found->ref == ref && (total <= 0 || found->total <= 0 || found->total == total);
   if (resume) {
@@ -39,6 +39,7 @@ absl::StatusOr<std::unique_ptr<LocalWriter>> LocalWriter::Open(const Context& ct
     writer->description_ = {
         .ref = ref, .started_at = clock.Now(), .updated_at = clock.Now(), .total = total};
     RETURN_IF_ERROR(writer->dir_.Create(writer->description_));
+    writer->worth_keeping_ = true;
   }
   RETURN_IF_ERROR(writer->OpenData(resume ? 1 : 0));
   return writer;
@@ -69,7 +70,7 @@ absl::Status LocalWriter::HashFile(const Context& ctx, Hasher& hasher) const {
 }
 
 LocalWriter::~LocalWriter() {
-  if (published_ || !data_) return;
+  if (!worth_keeping_ || !data_) return;
   // Whoever goes on with it may rely on what was acknowledged, also after a power cut. A committed
   // ingest does not pay for this.
   if (const absl::Status kept = Keep(); !kept.ok()) {
@@ -78,9 +79,9 @@ LocalWriter::~LocalWriter() {
 }
 
 absl::Status LocalWriter::Keep() {
-  RETURN_IF_ERROR(dir_.SetUpdated(description_.updated_at));
-  RETURN_IF_ERROR(dir_.Sync());
-  return ToStatus(kernel::SyncDirectory(place_.ingests.string()));
+  absl::Status kept = dir_.Keep(description_.updated_at);
+  kept.Update(ToStatus(kernel::SyncDirectory(place_.ingests.string())));
+  return kept;
 }
 
 IngestStatus LocalWriter::status() const {
@@ -92,6 +93,7 @@ IngestStatus LocalWriter::status() const {
 }
 
 absl::Status LocalWriter::Write(std::string_view bytes) {
+  worth_keeping_ = true;
   const auto before = static_cast<off_t>(hasher_.size_bytes());
   const kernel::Result<void> written = [&] {
     const HashBeside hashing(place_.hashing, hasher_, bytes);
@@ -125,6 +127,7 @@ void LocalWriter::StartWriteback() {
 }
 
 absl::Status LocalWriter::Truncate() {
+  worth_keeping_ = true;
   if (::ftruncate(data_.get(), 0) != 0) return FromErrno(errno, "truncate ingest");
   if (::lseek(data_.get(), 0, SEEK_SET) < 0) return FromErrno(errno, "seek ingest");
   hasher_ = Hasher();
@@ -143,7 +146,7 @@ absl::StatusOr<Digest> LocalWriter::Flush(DigestAlgorithm algorithm) {
 
 absl::Status LocalWriter::Publish(const Digest& digest) {
   RETURN_IF_ERROR(Rename(digest));
-  published_ = true;
+  worth_keeping_ = false;
   data_.Reset();
   return dir_.Remove();
 }

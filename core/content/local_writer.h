@@ -38,6 +38,7 @@ class LocalWriter final : public BackendWriter {
   absl::Status Truncate() override;
   absl::StatusOr<Digest> Flush(DigestAlgorithm algorithm) override;
   absl::Status Publish(const Digest& digest) override;
+  void Abandon() override { worth_keeping_ = false; }
 
  private:
   LocalWriter(Context ctx, Place place, IngestDir dir)
@@ -60,8 +61,9 @@ class LocalWriter final : public BackendWriter {
   IngestDir::Description description_;
   kernel::UniqueFd data_;
   Hasher hasher_;
-  off_t writeback_ = 0;     // up to here the kernel was told to write
-  bool published_ = false;  // the folder is gone
+  off_t writeback_ = 0;  // up to here the kernel was told to write
+  // Whether there is something new in the ingest that somebody may go on with.
+  bool worth_keeping_ = false;
 };
 
 }  // namespace gantry::content

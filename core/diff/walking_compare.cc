@@ -177,8 +177,9 @@ absl::StatusOr<Descriptor> WalkingDiffer::Compare(const Context& ctx, const moun
   if (info.ok()) {
     return Descriptor{.media_type = media_type, .digest = info->digest.str(), .size = info->size};
   }
-  writer.reset();
   // The caller's own ingest is left to the caller.
+  if (options.ref.empty()) writer->Abandon();
+  writer.reset();
   if (options.ref.empty()) {
     if (const absl::Status aborted = content_.Abort(ctx.Detached(), ref);
         !aborted.ok() && !absl::IsNotFound(aborted)) {
