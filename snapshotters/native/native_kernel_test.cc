@@ -8,11 +8,13 @@
 
 #include "core/kernel/tree.h"
 #include "core/kernel/unique_fd.h"
+#include "core/snapshots/testing/damaged_start.h"
 #include "core/snapshots/testing/local_test_bed.h"
 #include "core/snapshots/testing/snapshotter_suite.h"
 #include "snapshotters/native/copy_file.h"
 #include "snapshotters/native/copy_tree.h"
 #include "snapshotters/native/native_driver.h"
+#include "snapshotters/native/plugin.h"
 
 namespace gantry::snapshots {
 namespace {
@@ -125,6 +127,13 @@ TEST_F(CopyTreeTest, ACancelledCopyStops) {
 
 TEST_F(CopyTreeTest, AMissingSourceIsDamageNotAWrongName) {
   EXPECT_THAT(native::CopyTree({}, from_ / "absent", to_), StatusIs(absl::StatusCode::kInternal));
+}
+
+TEST(NativePluginTest, TellsHowManySnapshotsAreDamaged) {
+  const testing::TempDir dir;
+  const auto exports = ExportsWhenDamaged(native::NativePlugin(), dir.path() / "daemon");
+  ASSERT_THAT(exports, testing::IsOk());
+  EXPECT_THAT(*exports, ::testing::Contains(::testing::Pair("damaged", "1")));
 }
 
 }  // namespace

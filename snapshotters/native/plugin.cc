@@ -37,9 +37,13 @@ absl::StatusOr<std::unique_ptr<snapshots::Snapshotter>> Open(plugin::InitContext
   init.meta().has_platform = true;
   init.meta().exports["root"] = root;
   ASSIGN_OR_RETURN(auto directories, snapshots::SnapshotDirectories::Open(root));
-  return snapshots::LocalSnapshotter::Open(*metadata, *exchange, "native",
-                                           std::make_unique<NativeDriver>(std::move(directories)),
-                                           {.durable_commit = config.durable_commit});
+  ASSIGN_OR_RETURN(auto snapshotter, snapshots::LocalSnapshotter::Open(
+                                         *metadata, *exchange, "native",
+                                         std::make_unique<NativeDriver>(std::move(directories)),
+                                         {.durable_commit = config.durable_commit}));
+  if (const size_t damaged = snapshotter->damaged().size(); damaged > 0)
+    init.meta().exports["damaged"] = std::to_string(damaged);
+  return snapshotter;
 }
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <sched.h>
 #include <sys/wait.h>
 
+#include "core/snapshots/testing/damaged_start.h"
 #include "core/snapshots/testing/local_test_bed.h"
 #include "core/snapshots/testing/snapshotter_suite.h"
 #include "snapshotters/overlayfs/overlay_driver.h"
+#include "snapshotters/overlayfs/plugin.h"
 #include "snapshotters/overlayfs/support.h"
 
 namespace gantry::snapshots {
@@ -85,6 +87,12 @@ TEST_P(OverlayKernelTest, TrialsLeaveNothingBehind) {
   EXPECT_TRUE(overlayfs::TryIdmappedLayers(work_ / "root"));
   for (const auto& entry : std::filesystem::directory_iterator(work_ / "root"))
     EXPECT_FALSE(entry.path().filename().string().starts_with("trial-")) << entry.path();
+}
+
+TEST_P(OverlayKernelTest, ThePluginTellsHowManySnapshotsAreDamaged) {
+  const auto exports = ExportsWhenDamaged(overlayfs::OverlayPlugin(), work_ / "daemon");
+  ASSERT_THAT(exports, testing::IsOk());
+  EXPECT_THAT(*exports, ::testing::Contains(::testing::Pair("damaged", "1")));
 }
 
 }  // namespace

@@ -65,10 +65,15 @@ absl::StatusOr<std::unique_ptr<snapshots::Snapshotter>> Open(plugin::InitContext
       .mount_options = MountOptions(std::move(config.mount_options), support),
       .remap_ids = support.remap_ids,
       .upperdir_label = config.upperdir_label};
-  return snapshots::LocalSnapshotter::Open(
-      *metadata, *exchange, "overlayfs",
-      std::make_unique<OverlayDriver>(std::move(directories), std::move(options)),
-      {.durable_commit = config.durable_commit, .sync_remove = config.sync_remove});
+  ASSIGN_OR_RETURN(
+      auto snapshotter,
+      snapshots::LocalSnapshotter::Open(
+          *metadata, *exchange, "overlayfs",
+          std::make_unique<OverlayDriver>(std::move(directories), std::move(options)),
+          {.durable_commit = config.durable_commit, .sync_remove = config.sync_remove}));
+  if (const size_t damaged = snapshotter->damaged().size(); damaged > 0)
+    init.meta().exports["damaged"] = std::to_string(damaged);
+  return snapshotter;
 }
 
 }  // namespace
