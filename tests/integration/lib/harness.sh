@@ -30,7 +30,7 @@ enter_namespaces() { # replaces this process with the same script, inside
   trap 'kill -KILL $inside' INT TERM # which takes all that is inside along
   wait $inside || status=$?
   rm -rf "$disk"
-  find /sys/fs/cgroup -depth -type d -path "*/it$$*" -exec rmdir {} + 2>/dev/null # the parents, which clients chose
+  find /sys/fs/cgroup -depth -type d \( -path "*/it$$" -o -path "*/it$$/*" \) -exec rmdir {} + 2>/dev/null # the parents, which clients chose
   exit $status
 }
 
