@@ -6,6 +6,10 @@
 label="ctr $CTR, shim $SHIM"
 cases=$(dirname "$0")/ctr
 
+if [[ $DAEMON = containerd* ]]; then
+  known_failures=([test_run_output_is_complete_at_exit]="on a busy machine ctr is told of the exit before it has read all")
+fi
+
 set_up() {
   "$lib/make-image" --ref $image --oci $image_tar >$work/image.digest
   start_registry
