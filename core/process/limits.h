@@ -19,7 +19,7 @@ absl::Status SetOomScore(int score);
 absl::Status JoinCgroup(const std::string& path, const std::string& mount = "/sys/fs/cgroup");
 
 // Raises how many files this process may have open as far as it can itself. Gives what it was
-// before, which is what programs get that we start: not all of them can deal with high numbers.
+// before, which is what shims get: not every program can deal with high numbers.
 absl::StatusOr<rlimit> RaiseOpenFiles();
 
 }  // namespace gantry::process

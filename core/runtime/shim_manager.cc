@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/log/log.h"
 #include "core/ttrpc/rpc_status.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 
@@ -84,18 +85,31 @@ void ShimManager::OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost
   const absl::Status noted = parts.bundle.WriteEndpoint(answer.endpoint);
   if (noted.ok()) return done(Join(std::move(parts), answer.endpoint, std::move(on_lost)));
   // What no later daemon would find must not stay.
-  const auto shim = Join(std::move(parts), answer.endpoint, nullptr);
-  if (!shim.ok()) return done(noted);
-  const bool last = Retire(*shim);
-  auto let_go = [this, shim = *shim, noted, done = std::move(done)](const auto&) mutable {
-    Release(shim);
-    done(noted);
+  const Bundle bundle = parts.bundle;
+  const std::filesystem::path program = parts.program;
+  auto ended = [this, bundle, program, address = answer.endpoint.address, noted,
+                done = std::move(done)](const absl::Status& end) mutable {
+    if (end.ok() || IsClosed(end)) return done(noted);
+    log::Warn(
+        "a shim whose address cannot be noted does not end",
+        {{"ns", bundle.ns()}, {"container", bundle.id()}, {"address", address}, {"error", end}});
+    launcher_.Delete(bundle, program, options_.timeouts.cleanup,
+                     [noted, done = std::move(done)](const auto&) mutable { done(noted); });
   };
-  if (!last) return let_go(absl::OkStatus());
+  const auto shim = Join(std::move(parts), answer.endpoint, nullptr);
+  if (!shim.ok()) return ended(shim.status());
+  if (!Retire(*shim)) {
+    Release(*shim);
+    return ended(absl::OkStatus());
+  }
   ::containerd::task::v3::ShutdownRequest request;
-  request.set_id((*shim)->bundle().id());
+  request.set_id(bundle.id());
   (*shim)->Call<google::protobuf::Empty>(
-      "Shutdown", request, absl::Now() + options_.timeouts.shutdown, std::move(let_go));
+      "Shutdown", request, absl::Now() + options_.timeouts.shutdown,
+      [this, shim = *shim, ended = std::move(ended)](const auto& answered) mutable {
+        Release(shim);
+        ended(answered.status());
+      });
 }
 
 absl::StatusOr<std::shared_ptr<Shim>> ShimManager::Connect(Bundle bundle,

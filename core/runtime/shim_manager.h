@@ -75,7 +75,7 @@ class ShimManager {
   Launcher& launcher() { return launcher_; }
   Loop& loop() { return *loop_; }
   Steps& steps() { return steps_; }
-  // For unmounting what may hang: it holds up none of the other steps.
+  // For what may take long, as unmounting does: it holds up none of the steps above.
   Steps& slow_steps() { return slow_steps_; }
   const Timeouts& timeouts() const { return options_.timeouts; }
 

@@ -261,9 +261,14 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
   // There may be a shim, but none that we could speak to.
   void CleanUp(const absl::Status& why) {
     env_.shims.steps().Run([self = shared_from_this(), why] {
-      if (!self->bundle_->ReadEndpoint().ok()) {
-        // A program that did not start, or said so, has left nothing to clean up.
-        if (!absl::IsDeadlineExceeded(why)) return self->AbandonBundle(why);
+      const absl::Status noted = self->bundle_->ReadEndpoint().status();
+      if (!noted.ok() && !MayPass(noted)) {
+        // A program that refused has left nothing to clean up; one that was not understood may.
+        if (absl::IsUnknown(why)) return self->AbandonBundle(why);
+        if (!absl::IsDeadlineExceeded(why)) {
+          return CleanUpWithoutShim(self->env_, self->task_, self->program_,
+                                    [self, why](const auto&) { self->AbandonBundle(why); });
+        }
         self->caller_->Answer(why);  // has waited long enough
       }
       UndoCreate(self->env_, self->task_, [self, why] { self->caller_->Answer(why); });

@@ -57,6 +57,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
       task_->ClaimExit({});
     }
     const absl::StatusOr<fs::path> noted = bundle_.ReadShimBinary();
+    if (MayPass(noted.status())) return TryAgain(noted.status());
     // A create that had not even chosen its shim.
     if (creating_ && !noted.ok()) return Discard();
     const absl::StatusOr<fs::path> program = noted.ok() ? noted : ProgramOfContainer();
@@ -67,9 +68,10 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
     program_ = *program;
     const absl::StatusOr<Endpoint> endpoint = bundle_.ReadEndpoint();
     if (endpoint.ok()) return Connect(*endpoint);
+    if (MayPass(endpoint.status())) return TryAgain(endpoint.status());
     Report("bundle of a shim without address", endpoint.status());
-    if (creating_ && absl::IsNotFound(endpoint.status())) return FindUnnotedShim();
-    Bury();
+    if (!creating_) return Bury();
+    absl::IsNotFound(endpoint.status()) ? FindUnnotedShim() : CleanUp();
   }
 
   absl::StatusOr<fs::path> ProgramOfContainer() {
@@ -97,7 +99,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
       Report("cannot reach a shim", shim.status());
       // With one whose protocol we do not speak, no create can have got further.
       if (creating_ && absl::IsUnimplemented(shim.status())) return CleanUp();
-      if (!ProvesDeath(shim.status())) return TryAgain(endpoint);
+      if (!ProvesDeath(shim.status())) return TryAgain(shim.status());
       return creating_ ? CleanUp() : Bury();
     }
     shim_ = *std::move(shim);
@@ -105,13 +107,12 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
     CallConnect();
   }
 
-  void TryAgain(const Endpoint& endpoint) {
+  void TryAgain(const absl::Status& why) {
+    Report("cannot take up a task for now", why);
     if (creating_) Tell();
     const absl::Duration pause = pause_;
     pause_ = std::min(pause_ * 2, kLongestPause);
-    env_.shims.loop().After(pause, [self = shared_from_this(), endpoint] {
-      self->env_.shims.steps().Run([self, endpoint] { self->Connect(endpoint); });
-    });
+    env_.shims.loop().After(pause, [self = shared_from_this()] { self->Begin(); });
   }
 
   ShimManager::OnLost OnLost() {
@@ -267,6 +268,10 @@ std::vector<fs::path> SetAsideOrphans(const BundleListing& bundles, const Bundle
 }
 
 }  // namespace
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
 
 absl::Status LoadTasks(TaskEnv& env) {
   ASSIGN_OR_RETURN(const BundleListing bundles, ListBundles(env.roots.state));

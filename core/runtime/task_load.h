@@ -20,4 +20,8 @@ absl::Status LoadTasks(TaskEnv& env);
 // all is undone, or when the shim turns out to be out of reach for now.
 void UndoCreate(TaskEnv& env, std::shared_ptr<Task> task, Then then);
 
+// Whether what failed with this may succeed later as it is: for want of descriptors, memory or
+// room.
+bool MayPass(const absl::Status& status);
+
 }  // namespace gantry::runtime

@@ -253,7 +253,7 @@ TEST_F(RestartTest, AHalfMadeTaskWhoseShimDiesIsNobodysNews) {
   EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
   EXPECT_EQ(shim_.Runs("delete"), 1);
   EXPECT_TRUE(Eventually([&] { return List().empty(); }));
-  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::ZeroDuration()), std::nullopt);
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::Milliseconds(200)), std::nullopt);
 }
 
 TEST_F(RestartTest, AnEmptyBundleIsNobodysNews) {
@@ -268,7 +268,7 @@ TEST_F(RestartTest, AnEmptyBundleIsNobodysNews) {
   StartManager();
   EXPECT_TRUE(Eventually([&] { return NoBundles() && List().empty(); }));
   EXPECT_EQ(shim_.Runs("delete"), 0);
-  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::ZeroDuration()), std::nullopt);
+  EXPECT_EQ(NextEvent<TaskExit>("/tasks/exit", absl::Milliseconds(200)), std::nullopt);
 }
 
 TEST_F(RestartTest, AShimWithoutItsContainerIsEnded) {

@@ -47,6 +47,7 @@ class RollBackOperation : public std::enable_shared_from_this<RollBackOperation>
 
   void OnDeleted(const absl::Status& deleted) {
     if (IsClosed(deleted)) return LetGo(/*clean=*/true);
+    if (absl::IsUnimplemented(deleted) && shim_->Downgrade()) return CallDelete();
     // Of a container that was never made, nothing is to be deleted.
     if (deleted.ok() || absl::IsNotFound(deleted)) {
       return End(/*clean=*/!deleted.ok() && outcome_ == CreateOutcome::kUnknown);
@@ -78,6 +79,10 @@ class RollBackOperation : public std::enable_shared_from_this<RollBackOperation>
   void Remove() {
     RemoveBundle(env_, shim_->bundle(), [self = shared_from_this()] {
       self->env_.tasks.Erase(*self->task_);
+      // It may have been seen for a moment.
+      const absl::Status gone = NotFound("task {}", self->task_->id());
+      self->task_->FailWait({}, gone);
+      self->task_->FinishDelete(gone);
       self->Tell();
     });
   }

@@ -67,9 +67,10 @@ TEST_F(RollBackTest, AFrozenShimIsNotForgotten) {
   // A new daemon finds it too.
   Restart(absl::Seconds(5));
   EXPECT_TRUE(fs::exists(BundlePath("c1")));
+  const size_t before = shim_.CountCalls("Shutdown");
   shim_.Thaw("Delete");
   EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
-  EXPECT_GE(shim_.CountCalls("Shutdown"), 1U);
+  EXPECT_GT(shim_.CountCalls("Shutdown"), before);
 }
 
 TEST_F(RollBackTest, AShimThatDoesNotShutDownIsToldAgain) {
@@ -131,6 +132,28 @@ TEST_F(RollBackTest, AShimThatAStuckStartLeftIsEnded) {
   EXPECT_EQ(shim_.CountCalls("Shutdown"), 1U);
 }
 
+TEST_F(RollBackTest, AShimOfTheOlderServiceIsAskedInItsWords) {
+  testing::FakeShim old(dir_.path() / "old", 2);
+  old.WriteProgram(R"(printf '{"version":3,"address":"%s","protocol":"ttrpc"}' )" + old.address());
+  std::ofstream(old.program(), std::ios::app) << "\nif [ \"$action\" = -info ]; then exit 1; fi\n";
+  old.Fail("Delete", NotFound("container not created"));
+  CreateOptions options = Options();
+  options.spec->set_value(R"({"mounts": [{"options": ["rbind", "idmap"]}]})");
+  options.runtime = old.program().string();
+  EXPECT_THAT(Create("c1", options),
+              StatusIs(absl::StatusCode::kUnknown, HasSubstr("runtime info")));
+  EXPECT_THAT(old.Calls(), ElementsAre("Delete", "Shutdown"));
+  EXPECT_EQ(old.Runs("delete"), 0);
+  EXPECT_TRUE(NoBundles());
+}
+
+TEST_F(RollBackTest, AnAnswerThatIsNotUnderstoodMayComeFromALiveShim) {
+  shim_.WriteProgram(R"(printf '{"version":9,"address":"%s"}' )" + shim_.address());
+  EXPECT_THAT(Create("c1", Options()), StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_EQ(shim_.Runs("delete"), 1);
+  EXPECT_TRUE(NoBundles());
+}
+
 TEST_F(RollBackTest, ABundleThatCouldNotBeRemovedIsNoTask) {
   ASSERT_THAT(Create("c1", Options()), IsOk());
   const fs::path data = BundlePath("c1") / "rootfs" / "data";
@@ -142,13 +165,14 @@ TEST_F(RollBackTest, ABundleThatCouldNotBeRemovedIsNoTask) {
   // Nor does a new daemon take it for one; it only tries again to remove it.
   RestartManager();
   EXPECT_TRUE(Eventually([&] { return List().empty(); }));
-  EXPECT_EQ(shim_.Runs("delete"), 0);
-  EXPECT_EQ(NextEvent<::containerd::events::TaskExit>("/tasks/exit", absl::ZeroDuration()),
+  EXPECT_EQ(NextEvent<::containerd::events::TaskExit>("/tasks/exit", absl::Milliseconds(200)),
             std::nullopt);
+  EXPECT_EQ(shim_.Runs("delete"), 0);
   EXPECT_TRUE(fs::exists(data));
   fs::remove(data);
   RestartManager();
   EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
+  EXPECT_EQ(shim_.Runs("delete"), 0);
 }
 
 TEST_F(RollBackTest, WhatAnEarlierTaskLeftMakesRoomForANewOne) {
