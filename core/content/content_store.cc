@@ -169,8 +169,13 @@ absl::StatusOr<std::vector<IngestStatus>> ContentStore::ListStatuses(const Conte
   std::vector<IngestStatus> statuses;
   for (const std::string& ref : refs) {
     absl::StatusOr<IngestStatus> status = Describe(ctx, ref);
+    RETURN_IF_ERROR(ctx.Check());
     if (absl::IsNotFound(status.status())) continue;  // Committed or aborted meanwhile.
-    if (!status.ok()) return status.status();
+    if (!status.ok()) {
+      log::Warn("cannot tell the state of an ingest",
+                {{"ns", ctx.ns}, {"ref", ref}, {"error", status.status()}});
+      continue;
+    }
     statuses.push_back(*std::move(status));
   }
   return statuses;
@@ -210,10 +215,11 @@ absl::StatusOr<bool> ContentStore::TryShare(const Context& ctx, const WriteOptio
   ASSIGN_OR_RETURN(const std::optional<int64_t> recorded, RecordedSize(txn.view(), digest));
   // Where no owner tells the size of the whole blob, an ingest that stands on it does, or the
   // caller. One of another size is damaged.
-  int64_t whole = options.total;
+  std::optional<int64_t> whole;
+  if (options.total > 0) whole = options.total;
   if (record && record->expected() == digest.str()) whole = record->shared_size();
-  if (recorded) whole = *recorded;
-  if (whole != *backend_size) return false;
+  if (recorded) whole = recorded;
+  if (whole != backend_size) return false;
   return IsShareable(txn.view(), metadata_.content_shared(), digest);
 }
 

@@ -156,6 +156,7 @@ TEST_F(ContentStoreTest, AnIngestThatCannotBeReadForNowStays) {
   Open(true);
   EXPECT_FALSE(store_->OpenWriter(a_, {.ref = "r"}).ok());
   EXPECT_FALSE(store_->Status(a_, "r").ok());
+  EXPECT_THAT(store_->ListStatuses(a_), IsOk());
   EXPECT_THAT(store_->CleanUp({}), IsOk());
   std::filesystem::rename(folder / "aside", folder / "ref");
   EXPECT_EQ(MustOpen(a_, {.ref = "r"})->offset(), 3);

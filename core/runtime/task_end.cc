@@ -100,11 +100,7 @@ void BuryTask(TaskEnv& env, const std::shared_ptr<Task>& task, const std::filesy
         }
         const Bundle bundle(env.roots, task->ns(), task->id());
         // What is mounted may take long to go; the exit is out before.
-        if (task->ClaimExit({})) {
-          WarnUnlessOk(bundle, "cannot note an exit",
-                       bundle.RecordExit({.status = exit.status, .exited_at = exit.exited_at}));
-          PublishExit(env, *task, exit);
-        }
+        AnnounceExit(env, task, exit);
         RemoveBundle(env, bundle, [&env, task, exit, then = std::move(then)]() mutable {
           PublishDelete(env, *task, exit);
           env.tasks.Erase(*task);

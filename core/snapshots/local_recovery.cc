@@ -93,7 +93,7 @@ class Recovery {
           can_make ? MakeAnew(owner) : DataLoss("directory {} is missing", id);
       if (can_make && !made.ok()) {
         // Half of it must not stay: whoever asks for the snapshot would give it its name.
-        RETURN_IF_ERROR(driver_.Discard({}, id));
+        RETURN_IF_ERROR(DiscardHalf(id));
       }
       if (made.ok()) {
         log::Warn("directory of a snapshot was missing and was made anew",
@@ -121,6 +121,16 @@ class Recovery {
   }
 
  private:
+  absl::Status DiscardHalf(uint64_t id) {
+    const absl::Status discarded = driver_.Discard({}, id);
+    if (discarded.ok()) return discarded;
+    // A disk that takes no write has not taken the half either.
+    ASSIGN_OR_RETURN(const std::vector<FoundDirectory> found, driver_.Scan());
+    const bool there = std::any_of(found.begin(), found.end(),
+                                   [&](const FoundDirectory& one) { return one.id == id; });
+    return there ? discarded : absl::OkStatus();
+  }
+
   // A view has no bytes of its own. An active snapshot that a power cut took had none that were
   // promised.
   bool CanMakeAnew(const Snapshot& snapshot) const {
