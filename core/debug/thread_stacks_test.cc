@@ -39,6 +39,9 @@ class ThreadStacksTest : public ::testing::Test {
 };
 
 TEST_F(ThreadStacksTest, EveryThreadShowsItsNameAndFrames) {
+#ifdef GANTRY_TSAN
+  GTEST_SKIP() << "ThreadSanitizer runs signal handlers late, and not where the thread stands";
+#endif
   std::atomic<bool> ready = false;
   std::atomic<bool> done = false;
   std::thread waiting([&] {

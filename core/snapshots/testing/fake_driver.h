@@ -33,8 +33,8 @@ class FakeDriver final : public LocalDriver {
 
   absl::Status Prepare(const Context&, const Layer& layer) override {
     RETURN_IF_ERROR(Before("prepare", layer.id));
-    seen_labels_ = layer.labels;
     base::MutexLock lock(folder_->mutex);
+    seen_labels_ = layer.labels;
     folder_->directories[layer.id] = State::kProvisional;
     return absl::OkStatus();
   }
@@ -80,7 +80,10 @@ class FakeDriver final : public LocalDriver {
   absl::Status SyncNames() override { return Before("sync", 0); }
 
   // The labels that the last Prepare saw.
-  const Labels& seen_labels() const { return seen_labels_; }
+  Labels seen_labels() const {
+    base::MutexLock lock(folder_->mutex);
+    return seen_labels_;
+  }
 
  private:
   absl::Status Before(const std::string& step, uint64_t id) {
