@@ -20,7 +20,8 @@ constexpr char kGnuTar[] = "/usr/bin/tar";
 constexpr char kBsdTar[] = "/usr/bin/bsdtar";
 
 void RunProgram(std::vector<std::string> arguments) {
-  const auto result = kernel::RunCommand({.program = arguments[0], .arguments = arguments});
+  const auto result = kernel::RunCommand(
+      {.program = arguments[0], .arguments = arguments, .environment = {{"LC_ALL=C.UTF-8"}}});
   ASSERT_TRUE(result.ok()) << result.error().Text();
   ASSERT_TRUE(result->status.success()) << arguments[0] << ": " << result->errors;
 }

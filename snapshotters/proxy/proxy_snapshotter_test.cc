@@ -616,6 +616,7 @@ TEST_F(ProxySnapshotterTest, CleanupGivesUpOnABackendThatDoesNotAnswer) {
   EXPECT_LE(backend_->calls("Remove").size(), 3U);
   backend_->SetHook({});
   backend_->Unblock();
+  Restart({});  // with time enough for each removal
   EXPECT_THAT(Cleanup(), IsOk());
   EXPECT_THAT(Keys(TableId::kSnapshotTrash), IsEmpty());
 }
