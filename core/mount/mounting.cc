@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/kernel/file.h"
 #include "core/kernel/mount.h"
+#include "core/log/log.h"
 
 namespace gantry::mount {
 namespace {
@@ -67,8 +68,10 @@ absl::Status MountAll(const Mounts& mounts, const std::string& target) {
   for (const Mount& mount : mounts) {
     absl::Status mounted = MountOne(mount, target);
     if (mounted.ok()) continue;
-    // The first failure is what matters; this one would only hide it.
-    if (&mount != &mounts.front()) UnmountAll(target).IgnoreError();
+    if (&mount == &mounts.front()) return mounted;
+    // The first failure is what the caller has to know.
+    if (const absl::Status undone = UnmountAll(target); !undone.ok())
+      log::Warn("cannot undo mounts", {{"target", target}, {"error", undone}});
     return mounted;
   }
   return absl::OkStatus();

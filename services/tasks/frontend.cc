@@ -47,7 +47,7 @@ absl::StatusOr<std::string> CheckpointPath(const pb::CheckpointTaskRequest& requ
 std::shared_ptr<void> RemovedByWorkers(base::WorkerPool& workers,
                                        std::shared_ptr<ScopedDump> dump) {
   return {nullptr, [&workers, dump = std::move(dump)](std::nullptr_t) mutable {
-            if (!workers.TryPost([dump = std::move(dump)] {})) return;
+            static_cast<void>(workers.TryPost([dump = std::move(dump)] {}));
           }};
 }
 
