@@ -60,16 +60,20 @@ void WatchExit(TaskEnv& env, const std::shared_ptr<Task>& task, const std::strin
       /*waits=*/true);
 }
 
-void AnnounceExit(TaskEnv& env, const std::shared_ptr<Task>& task, const Exit& exit) {
-  if (!task->ClaimExit({})) return;
-  PublishExit(env, *task, exit);
-  const absl::Status noted = Bundle(env.roots, task->ns(), task->id())
+void NoteExit(TaskEnv& env, const Task& task, const Exit& exit) {
+  const absl::Status noted = Bundle(env.roots, task.ns(), task.id())
                                  .RecordExit({.status = exit.status, .exited_at = exit.exited_at});
   // The bundle may be gone; without the note a restart would announce the exit once more.
   if (!noted.ok() && !absl::IsNotFound(noted)) {
     log::Warn("cannot note an exit",
-              {{"ns", task->ns()}, {"container", task->id()}, {"error", noted}});
+              {{"ns", task.ns()}, {"container", task.id()}, {"error", noted}});
   }
+}
+
+void AnnounceExit(TaskEnv& env, const std::shared_ptr<Task>& task, const Exit& exit) {
+  if (!task->ClaimExit({})) return;
+  PublishExit(env, *task, exit);
+  NoteExit(env, *task, exit);
 }
 
 void PublishExit(TaskEnv& env, const Task& task, const Exit& exit) {

@@ -14,6 +14,9 @@ namespace gantry::runtime {
 // also makes sure that the exit is announced: by the shim, or else by us.
 void WatchExit(TaskEnv& env, const std::shared_ptr<Task>& task, const std::string& exec_id);
 
+// Notes in the bundle that the exit is out, so that a new daemon does not announce it again.
+void NoteExit(TaskEnv& env, const Task& task, const Exit& exit);
+
 // Announces the exit of the init process unless somebody has, and notes in the bundle that it was.
 void AnnounceExit(TaskEnv& env, const std::shared_ptr<Task>& task, const Exit& exit);
 

@@ -89,7 +89,7 @@ void ShimManager::OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost
   const std::filesystem::path program = parts.program;
   auto ended = [this, bundle, program, address = answer.endpoint.address, noted,
                 done = std::move(done)](const absl::Status& end) mutable {
-    if (end.ok() || IsClosed(end)) return done(noted);
+    if (end.ok()) return done(noted);
     log::Warn(
         "a shim whose address cannot be noted does not end",
         {{"ns", bundle.ns()}, {"container", bundle.id()}, {"address", address}, {"error", end}});
@@ -98,17 +98,22 @@ void ShimManager::OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost
   };
   const auto shim = Join(std::move(parts), answer.endpoint, nullptr);
   if (!shim.ok()) return ended(shim.status());
-  if (!Retire(*shim)) {
-    Release(*shim);
-    return ended(absl::OkStatus());
-  }
+  AskToEnd(*shim, [this, shim = *shim, ended = std::move(ended)](const absl::Status& end) mutable {
+    Release(shim);
+    ended(end);
+  });
+}
+
+void ShimManager::AskToEnd(const std::shared_ptr<Shim>& shim,
+                           absl::AnyInvocable<void(absl::Status)> then) {
+  if (!Retire(shim)) return then(absl::OkStatus());
   ::containerd::task::v3::ShutdownRequest request;
-  request.set_id(bundle.id());
-  (*shim)->Call<google::protobuf::Empty>(
+  request.set_id(shim->bundle().id());
+  shim->Call<google::protobuf::Empty>(
       "Shutdown", request, absl::Now() + options_.timeouts.shutdown,
-      [this, shim = *shim, ended = std::move(ended)](const auto& answered) mutable {
-        Release(shim);
-        ended(answered.status());
+      [then = std::move(then)](const absl::StatusOr<google::protobuf::Empty>& done) mutable {
+        // A shim may well end before its answer is out.
+        then(IsClosed(done.status()) ? absl::OkStatus() : done.status());
       });
 }
 

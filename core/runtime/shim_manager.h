@@ -67,6 +67,10 @@ class ShimManager {
   // connects anew, as this shim is about to end.
   bool Retire(const std::shared_ptr<Shim>& shim);
 
+  // Asks the shim to end if nobody else uses it. OK also when somebody does, and when it is gone.
+  // Retires it; the holder still has to release it.
+  void AskToEnd(const std::shared_ptr<Shim>& shim, absl::AnyInvocable<void(absl::Status)> then);
+
   // Ends all that goes on here: when it returns, nothing runs and nothing will be called any more.
   // Shims and what runs in them go on. Idempotent; not from a callback.
   void Stop();

@@ -7,13 +7,9 @@
 #include "core/runtime/cgroup_remains.h"
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/task_mounts.h"
-#include "proto/runtime/task/v3/shim.pb.h"
 
 namespace gantry::runtime {
 namespace {
-
-namespace pb = ::containerd::task::v3;
-using google::protobuf::Empty;
 
 constexpr uint32_t kUnknownExitStatus = 255;
 // How long processes that were killed are waited for until their cgroup is given up.
@@ -34,20 +30,8 @@ void RemoveCgroupsOf(const Bundle& bundle) {
 
 }  // namespace
 
-void AskToEnd(TaskEnv& env, const std::shared_ptr<Shim>& shim,
-              absl::AnyInvocable<void(absl::Status)> then) {
-  if (!env.shims.Retire(shim)) return then(absl::OkStatus());
-  pb::ShutdownRequest request;
-  request.set_id(shim->bundle().id());
-  shim->Call<Empty>("Shutdown", request, env.In(env.timeouts().shutdown),
-                    [then = std::move(then)](const absl::StatusOr<Empty>& done) mutable {
-                      // A shim may well end before its answer is out.
-                      then(IsClosed(done.status()) ? absl::OkStatus() : done.status());
-                    });
-}
-
 void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then) {
-  AskToEnd(env, shim, [&env, shim, then = std::move(then)](const absl::Status& ended) mutable {
+  env.shims.AskToEnd(shim, [&env, shim, then = std::move(then)](const absl::Status& ended) mutable {
     WarnUnlessOk(shim->bundle(), "shim did not shut down", ended);
     env.shims.Release(shim);
     then();

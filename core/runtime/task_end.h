@@ -15,11 +15,7 @@ namespace gantry::runtime {
 
 using Then = absl::AnyInvocable<void()>;
 
-// Asks the shim to end if it serves nobody else. OK also when it does, and when it is gone.
-void AskToEnd(TaskEnv& env, const std::shared_ptr<Shim>& shim,
-              absl::AnyInvocable<void(absl::Status)> then);
-
-// The same, and lets go of the shim whatever it answers.
+// Asks the shim to end if it serves nobody else, and lets go of it whatever it answers.
 void ShutDown(TaskEnv& env, const std::shared_ptr<Shim>& shim, Then then);
 
 // Takes the bundle away, waiting for what is mounted there to be unmounted, and then what the root

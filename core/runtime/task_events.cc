@@ -4,8 +4,8 @@
 #include <map>
 #include <string_view>
 
-#include "core/log/log.h"
 #include "core/runtime/convert.h"
+#include "core/runtime/exit_watch.h"
 #include "proto/events/task.pb.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 #include "proto/types/event.pb.h"
@@ -15,19 +15,6 @@ namespace {
 
 namespace pb = ::containerd::events;
 namespace task_pb = ::containerd::task::v3;
-
-// Notes in the bundle that the exit is out, so that a new daemon does not announce it again.
-void NoteExit(TaskEnv& env, const std::shared_ptr<Task>& task, const RecordedExit& exit) {
-  env.shims.steps().Run([&env, task, exit] {
-    // Meanwhile the id may belong to another task, whose exit this is not.
-    if (env.tasks.Find(task->ns(), task->id()) != task) return;
-    const absl::Status noted = Bundle(env.roots, task->ns(), task->id()).RecordExit(exit);
-    if (!noted.ok() && !absl::IsNotFound(noted)) {
-      log::Warn("cannot note an exit",
-                {{"ns", task->ns()}, {"container", task->id()}, {"error", noted}});
-    }
-  });
-}
 
 // Each handler answers whether the event is news.
 using Handler = bool (*)(TaskEnv&, const std::string& ns, const std::string& event);
@@ -54,7 +41,11 @@ bool OnExit(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   if (task->IsEarlier(exec_id, exit)) return true;
   task->SetExit(exec_id, exit);
   if (!task->ClaimExit(exec_id)) return false;
-  if (init) NoteExit(env, task, {.status = exit.status, .exited_at = exit.exited_at});
+  if (!init) return true;
+  env.shims.steps().Run([&env, task, exit] {
+    // Meanwhile the id may belong to another task, whose exit this is not.
+    if (env.tasks.Find(task->ns(), task->id()) == task) NoteExit(env, *task, exit);
+  });
   return true;
 }
 

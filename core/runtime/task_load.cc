@@ -96,10 +96,11 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
     absl::StatusOr<std::shared_ptr<Shim>> shim =
         env_.shims.Connect(bundle_, program_, {.endpoint = endpoint}, /*record=*/false, OnLost());
     if (!shim.ok()) {
-      Report("cannot reach a shim", shim.status());
       // With one whose protocol we do not speak, no create can have got further.
-      if (creating_ && absl::IsUnimplemented(shim.status())) return CleanUp();
-      if (!ProvesDeath(shim.status())) return TryAgain(shim.status());
+      const bool over =
+          ProvesDeath(shim.status()) || (creating_ && absl::IsUnimplemented(shim.status()));
+      if (!over) return TryAgain(shim.status());
+      Report("cannot reach a shim", shim.status());
       return creating_ ? CleanUp() : Bury();
     }
     shim_ = *std::move(shim);

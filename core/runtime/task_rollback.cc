@@ -53,7 +53,8 @@ class RollBackOperation : public std::enable_shared_from_this<RollBackOperation>
       return End(/*clean=*/!deleted.ok() && outcome_ == CreateOutcome::kUnknown);
     }
     Report("shim did not undo a create", deleted);
-    if (forced_) return AskToEnd(env_, shim_, [self = shared_from_this()](auto) { self->Pause(); });
+    if (forced_)
+      return env_.shims.AskToEnd(shim_, [self = shared_from_this()](auto) { self->Pause(); });
     // Once its program has ended the container, the shim itself may succeed.
     forced_ = true;
     CleanUpWithoutShim(env_, task_, shim_->program(),
@@ -61,7 +62,7 @@ class RollBackOperation : public std::enable_shared_from_this<RollBackOperation>
   }
 
   void End(bool clean) {
-    AskToEnd(env_, shim_, [self = shared_from_this(), clean](const absl::Status& ended) {
+    env_.shims.AskToEnd(shim_, [self = shared_from_this(), clean](const absl::Status& ended) {
       if (ended.ok()) return self->LetGo(clean);
       self->Report("shim did not shut down", ended);
       self->Pause();
