@@ -12,15 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "core/base/testing/fake_clock.h"
 #include "core/base/testing/matchers.h"
-#include "core/base/testing/temp_dir.h"
 #include "core/content/content_resource.h"
-#include "core/content/content_store.h"
-#include "core/content/ingest_writer.h"
-#include "core/content/local_backend.h"
+#include "core/content/testing/store_fixture.h"
 #include "core/db/key.h"
-#include "core/events/testing/recording_publisher.h"
 #include "core/gc/collector.h"
 #include "gtest/gtest.h"
 #include "proto/gantry/metadata/v1/records.pb.h"
@@ -55,44 +50,8 @@ class FileSizeLimit {
   rlimit before_ = {};
 };
 
-class ContentStoreTest : public ::testing::Test {
+class ContentStoreTest : public StoreFixture {
  protected:
-  void SetUp() override { Open(true); }
-
-  void Open(bool shared) {
-    store_.reset();
-    backend_.reset();
-    metadata_.reset();
-    auto metadata = metadata::Metadata::Open(
-        {.db = {.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 28},
-         .content_shared = shared},
-        clock_);
-    ASSERT_THAT(metadata, IsOk());
-    metadata_ = *std::move(metadata);
-    auto backend = LocalBackend::Open(dir_.path() / "content", clock_);
-    ASSERT_THAT(backend, IsOk());
-    backend_ = *std::move(backend);
-    store_ = std::make_unique<ContentStore>(*metadata_, *backend_, events_);
-  }
-
-  std::unique_ptr<IngestWriter> MustOpen(const Context& ctx, const WriteOptions& options) {
-    auto writer = store_->OpenWriter(ctx, options);
-    EXPECT_THAT(writer, IsOk());
-    return writer.ok() ? *std::move(writer) : nullptr;
-  }
-
-  Digest Add(const Context& ctx, const std::string& bytes) {
-    auto writer = MustOpen(ctx, {.ref = "add-" + bytes});
-    EXPECT_THAT(writer->Write(bytes), IsOk());
-    auto digest = writer->Commit(ctx, 0, {}, {});
-    EXPECT_THAT(digest, IsOk());
-    return *digest;
-  }
-
-  std::filesystem::path BlobFile(const Digest& digest) {
-    return dir_.path() / "content/blobs/sha256" / digest.hex();
-  }
-
   absl::Status MakeLease(const std::string& ns, const std::string& lease) {
     return metadata_->Write({}, [&](metadata::WriteTxn& txn) {
       return txn.Put(TableId::kLeases, db::JoinKey({ns, lease}), {});
@@ -112,15 +71,6 @@ class ContentStoreTest : public ::testing::Test {
         IsOk());
     return members;
   }
-
-  testing::TempDir dir_;
-  base::FakeClock clock_;
-  events::RecordingPublisher events_;
-  std::unique_ptr<metadata::Metadata> metadata_;
-  std::unique_ptr<LocalBackend> backend_;
-  std::unique_ptr<ContentStore> store_;
-  const Context a_{.ns = "a"};
-  const Context b_{.ns = "b"};
 };
 
 TEST_F(ContentStoreTest, WhatACrashLeftHalfMadeIsGoneAfterTheNextStart) {

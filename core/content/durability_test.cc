@@ -10,13 +10,8 @@
 #include <set>
 #include <string>
 
-#include "core/base/testing/fake_clock.h"
 #include "core/base/testing/matchers.h"
-#include "core/base/testing/temp_dir.h"
-#include "core/content/content_store.h"
-#include "core/content/ingest_writer.h"
-#include "core/content/local_backend.h"
-#include "core/events/testing/recording_publisher.h"
+#include "core/content/testing/store_fixture.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -58,44 +53,17 @@ using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 
-class DurabilityTest : public ::testing::Test {
+class DurabilityTest : public StoreFixture {
  protected:
-  void SetUp() override {
-    auto metadata = metadata::Metadata::Open(
-        {.db = {.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 28}}, clock_);
-    ASSERT_THAT(metadata, IsOk());
-    metadata_ = *std::move(metadata);
-    auto backend = LocalBackend::Open(content_, clock_);
-    ASSERT_THAT(backend, IsOk());
-    backend_ = *std::move(backend);
-    store_ = std::make_unique<ContentStore>(*metadata_, *backend_, events_);
-  }
-
-  std::unique_ptr<IngestWriter> MustOpen(const Context& ctx, const WriteOptions& options) {
-    auto writer = store_->OpenWriter(ctx, options);
-    EXPECT_THAT(writer, IsOk());
-    return writer.ok() ? *std::move(writer) : nullptr;
-  }
   // Writes the bytes under a ref of their own, up to the commit.
   std::unique_ptr<IngestWriter> Written(const Context& ctx, const std::string& bytes) {
     auto writer = MustOpen(ctx, {.ref = "write-" + bytes});
     EXPECT_THAT(writer->Write(bytes), IsOk());
     return writer;
   }
-  std::string Blob(const std::string& bytes) const {
-    return content_ / "blobs/sha256" / Digest::Of(bytes).hex();
-  }
+  std::string Blob(const std::string& bytes) const { return BlobFile(Digest::Of(bytes)); }
 
-  testing::TempDir dir_;
-  const std::filesystem::path content_ = std::filesystem::canonical(dir_.path()) / "content";
   const std::string blobs_ = content_ / "blobs/sha256";
-  base::FakeClock clock_;
-  events::RecordingPublisher events_;
-  std::unique_ptr<metadata::Metadata> metadata_;
-  std::unique_ptr<LocalBackend> backend_;
-  std::unique_ptr<ContentStore> store_;
-  const Context a_{.ns = "a"};
-  const Context b_{.ns = "b"};
 };
 
 TEST_F(DurabilityTest, ABlobIsOnDiskWithItsNameWhoeverPutItThere) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/task_events.h"
 
-#include "core/runtime/testing/fake_shim.h"
-#include "core/runtime/testing/task_fixture.h"
+#include "core/runtime/testing/shim_fixture.h"
 
 namespace gantry::runtime {
 namespace {
@@ -23,20 +22,7 @@ testing::FakeShim::Script StateOf(::containerd::v1::types::Status status) {
   };
 }
 
-class TaskEventsTest : public testing::TaskFixture {
- protected:
-  CreateOptions Options() {
-    CreateOptions options;
-    options.runtime = shim_.program().string();
-    return options;
-  }
-  void CreateAndStart(const std::string& id) {
-    ASSERT_THAT(Create(id, Options()), IsOk());
-    ASSERT_THAT(Start(id), IsOk());
-  }
-
-  testing::FakeShim shim_{dir_.path() / "shim"};
-};
+class TaskEventsTest : public testing::ShimFixture {};
 
 TEST_F(TaskEventsTest, AnExitIsKnownOnceItIsAnnounced) {
   CreateAndStart("c1");

@@ -2,8 +2,7 @@
 // Shims that die, and shims that serve several containers.
 #include <filesystem>
 
-#include "core/runtime/testing/fake_shim.h"
-#include "core/runtime/testing/task_fixture.h"
+#include "core/runtime/testing/shim_fixture.h"
 #include "core/sandbox/sandbox_store.h"
 
 namespace gantry::runtime {
@@ -18,25 +17,13 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class LostShimTest : public testing::TaskFixture {
+class LostShimTest : public testing::ShimFixture {
  protected:
-  CreateOptions Options(const testing::FakeShim& shim) {
-    CreateOptions options;
-    options.spec.emplace();
-    options.spec->set_value("{}");
-    options.runtime = shim.program().string();
-    return options;
-  }
-  void CreateAndStart(const std::string& id) {
-    ASSERT_THAT(Create(id, Options(shim_)), IsOk());
-    ASSERT_THAT(Start(id), IsOk());
-  }
   void MakeSandbox(const std::string& id) {
     ASSERT_THAT(sandboxes_.Create(ctx_, {.id = id}), IsOk());
   }
 
   sandbox::SandboxStore sandboxes_{*metadata_};
-  testing::FakeShim shim_{dir_.path() / "shim"};
 };
 
 TEST_F(LostShimTest, IsNoticedCleanedUpAndAnnounced) {
@@ -119,7 +106,7 @@ TEST_F(LostShimTest, AnIdIsFreeAgainAfterwards) {
   shim_.Die();
   ASSERT_TRUE(NextEvent<TaskDelete>("/tasks/delete").has_value());
   shim_.Listen();
-  EXPECT_TRUE(Eventually([&] { return Create("c1", Options(shim_)).ok(); }));
+  EXPECT_TRUE(Eventually([&] { return Create("c1", Options()).ok(); }));
 }
 
 TEST_F(LostShimTest, AnExitThatIsNeverAnnouncedIsAnnouncedByUs) {
@@ -141,7 +128,7 @@ TEST_F(LostShimTest, AnExitThatIsNeverAnnouncedIsAnnouncedByUs) {
 TEST_F(LostShimTest, ContainersOfASandboxShareItsShim) {
   MakeSandbox("pod");
   CreateAndStart("pod");
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "pod";
   ASSERT_THAT(Create("c1", options), IsOk());
   ASSERT_THAT(Create("c2", options), IsOk());
@@ -161,7 +148,7 @@ TEST_F(LostShimTest, ContainersOfASandboxShareItsShim) {
 TEST_F(LostShimTest, EveryContainerOfALostSandboxIsAnnounced) {
   MakeSandbox("pod");
   CreateAndStart("pod");
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "pod";
   ASSERT_THAT(Create("c1", options), IsOk());
   ASSERT_THAT(Create("c2", options), IsOk());
@@ -177,7 +164,7 @@ TEST_F(LostShimTest, EveryContainerOfALostSandboxIsAnnounced) {
 }
 
 TEST_F(LostShimTest, ASandboxWithoutRecordGetsAShimOfItsOwn) {
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "unknown";
   EXPECT_THAT(Create("c1", options), IsOk());
   EXPECT_EQ(shim_.Runs("start"), 1);
@@ -188,7 +175,7 @@ TEST_F(LostShimTest, TheBundleOfASandboxWithoutTaskTellsOfItsShim) {
   const auto bundle = Bundle::Create(roots_, ctx_.ns, "pod", std::nullopt);
   ASSERT_THAT(bundle, IsOk());
   ASSERT_THAT(bundle->WriteEndpoint({.version = 3, .address = shim_.address()}), IsOk());
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "pod";
   EXPECT_THAT(Create("c1", options), IsOk());
   EXPECT_EQ(shim_.Runs("start"), 0);
@@ -202,7 +189,7 @@ TEST_F(LostShimTest, ASandboxThatIsBeingRemovedTakesNoContainer) {
   auto deleting =
       Async<Exit>([&](Done<Exit> done) { tasks_->Delete(ctx_, "pod", std::move(done)); });
   ASSERT_TRUE(Eventually([&] { return shim_.CountCalls("Shutdown") == 1; }));
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "pod";
   EXPECT_THAT(Create("c1", options),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("sandbox pod")));
@@ -240,7 +227,7 @@ TEST_F(LostShimTest, ARetiredShimHasNoOtherMember) {
 
 TEST_F(LostShimTest, ASandboxWithoutShimIsAnError) {
   MakeSandbox("pod");
-  CreateOptions options = Options(shim_);
+  CreateOptions options = Options();
   options.sandbox_id = "pod";
   EXPECT_THAT(Create("c1", options),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("sandbox pod")));

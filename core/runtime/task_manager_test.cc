@@ -5,8 +5,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "core/runtime/testing/fake_shim.h"
-#include "core/runtime/testing/task_fixture.h"
+#include "core/runtime/testing/shim_fixture.h"
 #include "proto/types/introspection.pb.h"
 
 namespace gantry::runtime {
@@ -30,21 +29,7 @@ google::protobuf::Any AnyOf(std::string url, std::string value) {
   return any;
 }
 
-class TaskManagerTest : public testing::TaskFixture {
- protected:
-  CreateOptions Options() {
-    CreateOptions options;
-    options.spec = AnyOf("spec", "{}");
-    options.runtime = shim_.program().string();
-    return options;
-  }
-  void CreateAndStart(const std::string& id) {
-    ASSERT_THAT(Create(id, Options()), IsOk());
-    ASSERT_THAT(Start(id), IsOk());
-  }
-
-  testing::FakeShim shim_{dir_.path() / "shim"};
-};
+class TaskManagerTest : public testing::ShimFixture {};
 
 TEST_F(TaskManagerTest, RunsATaskFromCreateToDelete) {
   CreateOptions options = Options();

@@ -4,8 +4,7 @@
 #include <fstream>
 
 #include "core/containers/container_store.h"
-#include "core/runtime/testing/fake_shim.h"
-#include "core/runtime/testing/task_fixture.h"
+#include "core/runtime/testing/shim_fixture.h"
 #include "core/sandbox/sandbox_store.h"
 
 namespace gantry::runtime {
@@ -20,19 +19,8 @@ using ::gantry::testing::StatusIs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class RestartTest : public testing::TaskFixture {
+class RestartTest : public testing::ShimFixture {
  protected:
-  CreateOptions Options() {
-    CreateOptions options;
-    options.spec.emplace();
-    options.spec->set_value("{}");
-    options.runtime = shim_.program().string();
-    return options;
-  }
-  void CreateAndStart(const std::string& id) {
-    ASSERT_THAT(Create(id, Options()), IsOk());
-    ASSERT_THAT(Start(id), IsOk());
-  }
   // What the shim says of a process that ended while nobody listened.
   void Stop(const std::string& id, uint32_t status) {
     shim_.On("State", [status](const std::string& payload) -> testing::FakeShim::Answer {
@@ -53,8 +41,6 @@ class RestartTest : public testing::TaskFixture {
     EXPECT_THAT(bundle, IsOk());
     return *std::move(bundle);
   }
-
-  testing::FakeShim shim_{dir_.path() / "shim"};
 };
 
 TEST_F(RestartTest, RunningTasksAreThereAgain) {

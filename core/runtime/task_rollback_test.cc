@@ -3,8 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/runtime/testing/fake_shim.h"
-#include "core/runtime/testing/task_fixture.h"
+#include "core/runtime/testing/shim_fixture.h"
 
 namespace gantry::runtime {
 namespace {
@@ -16,21 +15,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class RollBackTest : public testing::TaskFixture {
+class RollBackTest : public testing::ShimFixture {
  protected:
-  CreateOptions Options() {
-    CreateOptions options;
-    options.spec.emplace();
-    options.spec->set_value("{}");
-    options.runtime = shim_.program().string();
-    return options;
-  }
   void Restart(absl::Duration cleanup) {
     timeouts_.cleanup = cleanup;
     RestartManager();
   }
-
-  testing::FakeShim shim_{dir_.path() / "shim"};
 };
 
 TEST_F(RollBackTest, TheShimsProgramHelpsAShimThatCannotDelete) {
