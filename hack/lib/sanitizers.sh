@@ -3,10 +3,10 @@
 # The daemon's sanitizers, if its preset has any, report into files, where a daemon's end cannot hide them.
 : "${repo:?is the root of the tree}"
 
+tsan_suppressions=suppressions=$repo/hack/tsan.supp
+
 sanitizer_options() { # FOLDER: prints VARIABLE=VALUE... for env
-  local suppressions=
-  if [ -e "$repo/hack/tsan.supp" ]; then suppressions=:suppressions=$repo/hack/tsan.supp; fi
   echo "ASAN_OPTIONS=log_path=$1/sanitizer"
   echo "UBSAN_OPTIONS=log_path=$1/sanitizer:print_stacktrace=1"
-  echo "TSAN_OPTIONS=log_path=$1/sanitizer$suppressions"
+  echo "TSAN_OPTIONS=log_path=$1/sanitizer:$tsan_suppressions"
 }

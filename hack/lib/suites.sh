@@ -13,11 +13,9 @@ unit_suite() {
   mkdir -p "$results/gtest"
   # containerd's own snapshotter in another process, for the suite of the proxy snapshotter.
   (cd "$repo/tests/conformance" && GOTOOLCHAIN=local "$(find_go)" build -o "$proxysnap" ./cmd/proxysnap)
-  # A case that a sanitizer reports on says so itself, hence no files of reports; only what to leave out is told.
-  local leave_out=
-  if [ "$preset" = tsan ]; then leave_out=suppressions=$repo/hack/tsan.supp; fi
+  # A binary that a sanitizer reports on fails by itself, hence no files of reports.
   # Beside the shim that Debian has, the one of containerd 2.4.2.
-  (cd "$repo/build/$preset" && TSAN_OPTIONS="$leave_out" GTEST_OUTPUT="xml:$results/gtest/" GANTRY_PROXYSNAP="$proxysnap" \
+  (cd "$repo/build/$preset" && TSAN_OPTIONS="$tsan_suppressions" GTEST_OUTPUT="xml:$results/gtest/" GANTRY_PROXYSNAP="$proxysnap" \
     GANTRY_SHIM_RUNC_V2="$(client_dir containerd)/containerd-shim-runc-v2" ctest -j 2 --output-on-failure \
     --output-junit "$results/ctest.xml") >"$results/ctest.log" 2>&1 || status=$?
   if [ $status != 0 ]; then sed 's/^/#   /' "$results/ctest.log" | grep -v ' Passed ' || true; fi
