@@ -2,23 +2,15 @@
 #include "snapshotters/proxy/proxy_snapshotter.h"
 
 #include <atomic>
-#include <filesystem>
-#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "core/base/testing/fake_clock.h"
 #include "core/base/testing/matchers.h"
-#include "core/base/testing/temp_dir.h"
-#include "core/db/key.h"
-#include "core/events/testing/recording_publisher.h"
 #include "core/gc/collector.h"
 #include "core/snapshots/await.h"
 #include "core/snapshots/gc.h"
 #include "gtest/gtest.h"
-#include "snapshotters/proxy/testing/fake_backend.h"
+#include "snapshotters/proxy/testing/proxy_fixture.h"
 
 namespace gantry::proxy {
 namespace {
@@ -29,9 +21,7 @@ using ::gantry::testing::StatusIs;
 using metadata::TableId;
 using snapshots::Await;
 using snapshots::Info;
-using snapshots::Intent;
 using snapshots::Kind;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
@@ -45,127 +35,7 @@ namespace pb = ::containerd::services::snapshots::v1;
 
 const std::string kTarget(snapshots::kTargetLabel);
 
-class ProxySnapshotterTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto metadata = metadata::Metadata::Open(
-        {.db = {.path = dir_.path() / "db", .map_size_bytes = uint64_t{1} << 28, .no_sync = true}},
-        clock_);
-    ASSERT_THAT(metadata, IsOk());
-    metadata_ = *std::move(metadata);
-    backend_ = std::make_unique<FakeBackend>(socket_);
-    Restart();
-  }
-  void TearDown() override {
-    backend_->SetHook({});
-    backend_->Unblock();
-    proxy_.reset();
-  }
-
-  // A daemon's start on what the last one left.
-  void Restart(ProxySnapshotter::Options options = {}) {
-    proxy_.reset();
-    options.address = socket_;
-    options.settling.first_pause = absl::Milliseconds(5);
-    options.settling.longest_pause = absl::Milliseconds(50);
-    auto proxy = ProxySnapshotter::Open(*metadata_, publisher_, "proxied", options);
-    ASSERT_THAT(proxy, IsOk());
-    proxy_ = *std::move(proxy);
-  }
-
-  static Context Ctx(std::string lease = {}, std::string ns = "ns") {
-    return {.ns = std::move(ns), .lease = std::move(lease)};
-  }
-  absl::StatusOr<mount::Mounts> Prepare(const Context& ctx, std::string key,
-                                        std::string parent = {}, Labels labels = {}) {
-    return Await<mount::Mounts>([&](auto done) {
-      proxy_->Prepare(ctx, {std::move(key), std::move(parent), std::move(labels)}, std::move(done));
-    });
-  }
-  absl::StatusOr<mount::Mounts> Prepare(std::string key, std::string parent = {},
-                                        Labels labels = {}) {
-    return Prepare(Ctx(), std::move(key), std::move(parent), std::move(labels));
-  }
-  absl::Status Commit(const Context& ctx, std::string name, std::string key,
-                      std::string parent = {}, Labels labels = {}) {
-    return Await<absl::Status>([&](auto done) {
-      proxy_->Commit(ctx,
-                     {.name = std::move(name),
-                      .key = std::move(key),
-                      .labels = std::move(labels),
-                      .parent = std::move(parent)},
-                     std::move(done));
-    });
-  }
-  absl::Status Commit(std::string name, std::string key, std::string parent = {}) {
-    return Commit(Ctx(), std::move(name), std::move(key), std::move(parent));
-  }
-  absl::Status Layer(const std::string& name, const std::string& parent = {}) {
-    RETURN_IF_ERROR(Prepare(name + "-key", parent).status());
-    return Commit(name, name + "-key");
-  }
-  absl::StatusOr<Info> Stat(std::string key, const Context& ctx = Ctx()) {
-    return Await<Info>([&](auto done) { proxy_->Stat(ctx, std::move(key), std::move(done)); });
-  }
-  absl::Status Remove(std::string key, const Context& ctx = Ctx()) {
-    return Await<absl::Status>(
-        [&](auto done) { proxy_->Remove(ctx, std::move(key), std::move(done)); });
-  }
-  absl::Status Cleanup(const Context& ctx = {}) {
-    return Await<absl::Status>([&](auto done) { proxy_->Cleanup(ctx, std::move(done)); });
-  }
-  absl::StatusOr<snapshots::ListPage> List(snapshots::ListRequest request) {
-    return Await<snapshots::ListPage>(
-        [&](auto done) { proxy_->List(Ctx(), std::move(request), std::move(done)); });
-  }
-
-  void MakeLease(std::string_view id) {
-    ASSERT_THAT(metadata_->Write({},
-                                 [&](metadata::WriteTxn& txn) {
-                                   return txn.Put(TableId::kLeases, db::JoinKey({"ns", id}), "x");
-                                 }),
-                IsOk());
-  }
-  std::vector<std::string> Keys(TableId table, const std::string& prefix = {}) {
-    std::vector<std::string> keys;
-    const auto txn = metadata_->Read();
-    EXPECT_THAT(
-        txn->raw().ForEach(txn->table(table), prefix,
-                           [&](std::string_view key, std::string_view) -> absl::StatusOr<db::Scan> {
-                             keys.emplace_back(key.substr(prefix.size()));
-                             return db::Scan::kContinue;
-                           }),
-        IsOk());
-    return keys;
-  }
-  std::vector<std::string> Leased(std::string_view id) {
-    return Keys(TableId::kLeaseMembers, db::KeyPrefix({"ns", id, "snapshots/proxied"}));
-  }
-  std::vector<std::string> Backend() {
-    std::vector<std::string> keys;
-    for (const auto& [key, snapshot] : backend_->snapshots()) keys.push_back(key);
-    return keys;
-  }
-  bool Eventually(const std::function<bool()>& holds) {
-    const absl::Time limit = absl::Now() + absl::Seconds(20);
-    while (!holds()) {
-      if (absl::Now() > limit) return false;
-      absl::SleepFor(absl::Milliseconds(2));
-    }
-    return true;
-  }
-  bool AllSettled() {
-    return Eventually([&] { return Keys(TableId::kSnapshotIntents).empty(); });
-  }
-
-  testing::TempDir dir_;
-  const std::filesystem::path socket_ = dir_.path() / "sock";
-  base::FakeClock clock_{absl::Now()};  // grace counts from what it says
-  events::RecordingPublisher publisher_;
-  std::unique_ptr<metadata::Metadata> metadata_;
-  std::unique_ptr<FakeBackend> backend_;
-  std::unique_ptr<ProxySnapshotter> proxy_;
-};
+class ProxySnapshotterTest : public ProxyFixture {};
 
 TEST_F(ProxySnapshotterTest, AWholeLife) {
   MakeLease("l");
@@ -350,209 +220,6 @@ TEST_F(ProxySnapshotterTest, OfConcurrentPreparesOneWinsAndTheOthersAreUndone) {
   EXPECT_EQ(won, 1);
   EXPECT_TRUE(AllSettled());
   EXPECT_THAT(Backend(), SizeIs(1));
-}
-
-TEST_F(ProxySnapshotterTest, APrepareWithoutAnswerIsUndone) {
-  Restart({.budgets = {.create = absl::Milliseconds(100)}});
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Prepare" && when == When::kAfter) backend_->Block();
-    return absl::OkStatus();
-  });
-  EXPECT_THAT(Prepare("key"), StatusIs(Code::kDeadlineExceeded));
-  EXPECT_TRUE(AllSettled());
-  EXPECT_THAT(Backend(), IsEmpty());
-  backend_->SetHook({});
-  backend_->Unblock();
-  EXPECT_THAT(Prepare("key"), IsOk());
-}
-
-TEST_F(ProxySnapshotterTest, ABackendThatMakesItLateAfterAllIsUndoneToo) {
-  Restart({.budgets = {.create = absl::Milliseconds(50)}});
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Prepare" && when == When::kBefore) backend_->Block();
-    return absl::OkStatus();
-  });
-  EXPECT_THAT(Prepare("key"), StatusIs(Code::kDeadlineExceeded));
-  // Asked to remove it, the backend knows nothing yet.
-  ASSERT_TRUE(Eventually([&] { return backend_->calls("Remove").size() >= 2; }));
-  EXPECT_THAT(Keys(TableId::kSnapshotIntents), SizeIs(1));
-  backend_->SetHook({});
-  backend_->Unblock();
-  EXPECT_TRUE(AllSettled());
-  EXPECT_THAT(Backend(), IsEmpty());
-}
-
-TEST_F(ProxySnapshotterTest, ACommitWithoutAnswerIsCarriedToItsEnd) {
-  ASSERT_THAT(Prepare("key"), IsOk());
-  Restart({.budgets = {.commit = absl::Milliseconds(100)}});
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Commit" && when == When::kAfter) backend_->Block();
-    return absl::OkStatus();
-  });
-  EXPECT_THAT(Commit("name", "key"), StatusIs(Code::kDeadlineExceeded));
-  // Whoever asks waits for the outcome instead of hearing half of it.
-  const auto info = Stat("name");
-  ASSERT_THAT(info, IsOk());
-  EXPECT_EQ(info->kind, Kind::kCommitted);
-  EXPECT_THAT(Stat("key"), StatusIs(Code::kNotFound));
-  EXPECT_THAT(publisher_.Take(), ElementsAre("ns /snapshot/prepare", "ns /snapshot/commit"));
-}
-
-TEST_F(ProxySnapshotterTest, ARestartUndoesAHalfMadeSnapshot) {
-  const Intent intent{
-      .ns = "ns", .key = "lost", .backend_key = "ns/7/lost", .created_at = absl::Now()};
-  ASSERT_THAT(metadata_->Write({},
-                               [&](metadata::WriteTxn& txn) {
-                                 return snapshots::PutIntent(txn, "proxied", intent);
-                               }),
-              IsOk());
-  backend_->Put("ns/7/lost", {pb::ACTIVE, "", {}});
-  Restart();
-  EXPECT_TRUE(AllSettled());
-  EXPECT_THAT(Backend(), IsEmpty());
-  EXPECT_THAT(Stat("lost"), StatusIs(Code::kNotFound));
-  EXPECT_THAT(Prepare("lost"), IsOk());
-}
-
-// A daemon that died between the backend's commit and the record, or before the backend's commit.
-class HalfCommitTest : public ProxySnapshotterTest, public ::testing::WithParamInterface<bool> {};
-INSTANTIATE_TEST_SUITE_P(BackendCommitted, HalfCommitTest, ::testing::Bool());
-
-TEST_P(HalfCommitTest, ARestartCarriesTheCommitToItsEnd) {
-  MakeLease("l");
-  ASSERT_THAT(Layer("base"), IsOk());
-  ASSERT_THAT(Prepare(Ctx("l"), "key", "base"), IsOk());
-  const Intent intent{.action = Intent::Action::kCommit,
-                      .ns = "ns",
-                      .key = "key",
-                      .name = "name",
-                      .backend_key = "ns/3/key",
-                      .backend_name = "ns/4/name",
-                      .parent = "base",
-                      .labels = {{"l", "1"}},
-                      .lease = "l",
-                      .created_at = absl::Now()};
-  ASSERT_THAT(metadata_->Write({},
-                               [&](metadata::WriteTxn& txn) {
-                                 return snapshots::PutIntent(txn, "proxied", intent);
-                               }),
-              IsOk());
-  if (GetParam()) {
-    backend_->Lose("ns/3/key");
-    backend_->Put("ns/4/name", {pb::COMMITTED, "ns/2/base", {}});
-  }
-  Restart();
-  const auto info = Stat("name");
-  ASSERT_THAT(info, IsOk());
-  EXPECT_EQ(info->kind, Kind::kCommitted);
-  EXPECT_EQ(info->parent, "base");
-  EXPECT_EQ(info->labels, (Labels{{"l", "1"}}));
-  EXPECT_THAT(Leased("l"), ElementsAre("name"));
-  EXPECT_THAT(Stat("key"), StatusIs(Code::kNotFound));
-  EXPECT_THAT(Prepare("child", "name"), IsOk());
-  EXPECT_THAT(Keys(TableId::kSnapshotIntents), IsEmpty());
-}
-
-TEST_F(ProxySnapshotterTest, AStartDoesNotWaitForTheBackend) {
-  ASSERT_THAT(Prepare("key"), IsOk());
-  ASSERT_THAT(metadata_->Write({},
-                               [&](metadata::WriteTxn& txn) {
-                                 return snapshots::PutIntent(txn, "proxied",
-                                                             {.action = Intent::Action::kCommit,
-                                                              .ns = "ns",
-                                                              .key = "key",
-                                                              .name = "name",
-                                                              .backend_key = "ns/1/key",
-                                                              .backend_name = "ns/2/name"});
-                               }),
-              IsOk());
-  backend_->Stop();
-  const absl::Time start = absl::Now();
-  Restart({.patience = absl::Milliseconds(200)});
-  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
-  // The caller's patience has an end, and other keys are served as well as can be.
-  EXPECT_THAT(Stat("name"), StatusIs(Code::kUnavailable));
-  EXPECT_THAT(Stat("other"), StatusIs(Code::kNotFound));
-  EXPECT_THAT(Prepare("new"), StatusIs(Code::kUnavailable));
-  backend_->Start();
-  ASSERT_TRUE(Eventually([&] { return Stat("name").ok(); }));
-  ASSERT_TRUE(Eventually([&] { return Prepare("later").ok(); }));
-}
-
-TEST_F(ProxySnapshotterTest, AHungBackendHoldsNoThreadAndNobodyElse) {
-  ASSERT_THAT(Prepare("a"), IsOk());
-  ASSERT_THAT(Prepare("b"), IsOk());
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Stat" && when == When::kBefore) backend_->Block();
-    return absl::OkStatus();
-  });
-  std::atomic<int> answered = 0;
-  Context impatient = Ctx();
-  impatient.deadline = absl::Now() + absl::Milliseconds(300);
-  for (int i = 0; i < 50; ++i) {
-    proxy_->Stat(impatient, "a", [&](absl::StatusOr<Info> info) {
-      EXPECT_THAT(info, StatusIs(Code::kDeadlineExceeded));
-      ++answered;
-    });
-  }
-  EXPECT_EQ(answered, 0);
-  EXPECT_THAT(Remove("b"), IsOk());
-  EXPECT_TRUE(Eventually([&] { return answered == 50; }));
-}
-
-TEST_F(ProxySnapshotterTest, ACancelledCallEndsAtOnce) {
-  ASSERT_THAT(Prepare("a"), IsOk());
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Stat" && when == When::kBefore) backend_->Block();
-    return absl::OkStatus();
-  });
-  std::stop_source stop;
-  Context ctx = Ctx();
-  ctx.stop = stop.get_token();
-  std::jthread canceller([&] {
-    backend_->WaitForHanging(1);
-    stop.request_stop();
-  });
-  EXPECT_THAT(Stat("a", ctx), StatusIs(Code::kCancelled));
-}
-
-TEST_F(ProxySnapshotterTest, MoreCallsThanItTakesAreRefused) {
-  ASSERT_THAT(Prepare("a"), IsOk());
-  Restart({.max_calls = 2});
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (method == "Stat" && when == When::kBefore) backend_->Block();
-    return absl::OkStatus();
-  });
-  std::atomic<int> answered = 0;
-  for (int i = 0; i < 2; ++i) proxy_->Stat(Ctx(), "a", [&](absl::StatusOr<Info>) { ++answered; });
-  EXPECT_THAT(Stat("a"), StatusIs(Code::kResourceExhausted));
-  backend_->SetHook({});
-  backend_->Unblock();
-  EXPECT_TRUE(Eventually([&] { return answered == 2; }));
-}
-
-TEST_F(ProxySnapshotterTest, ClosingAnswersWhoeverStillWaits) {
-  ASSERT_THAT(Prepare("a"), IsOk());
-  ASSERT_THAT(Prepare("key"), IsOk());
-  backend_->SetHook([this](When when, const std::string& method, const std::string&) {
-    if (when == When::kBefore && (method == "Stat" || method == "Commit")) backend_->Block();
-    return absl::OkStatus();
-  });
-  std::atomic<int> answered = 0;
-  const auto count = [&](const auto&) { ++answered; };
-  proxy_->Stat(Ctx(), "a", count);
-  proxy_->Commit(Ctx(), {.name = "name", .key = "key"}, count);
-  backend_->WaitForHanging(2);
-  proxy_->Remove(Ctx(), "key", count);  // Waits for the commit.
-  const absl::Time start = absl::Now();
-  proxy_.reset();
-  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
-  EXPECT_EQ(answered, 3);
-  // What the commit has come to is found out by the next daemon.
-  backend_->SetHook({});
-  backend_->Unblock();
-  Restart();
-  EXPECT_THAT(Stat("name"), IsOk());
 }
 
 TEST_F(ProxySnapshotterTest, ACommitAndARemovalOfOneKeyFollowEachOther) {
