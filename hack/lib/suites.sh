@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The suites that hack/test runs. Each prints lines "ok NAME", "not ok NAME: why", "skip NAME: why"; count_cases counts
-# them. Needs $repo, $preset and $results, a folder.
-: "${repo:?}" "${preset:?}" "${results:?}"
+# them. Needs $repo, $preset and $results, a folder, and sanitizers.sh.
+: "${repo:?}" "${preset:?}" "${results:?}" "${tsan_suppressions:?}"
 
 check_suite() { # the sources themselves; clang-tidy, which takes an hour, is left to hack/check
   if "$repo/hack/check" --quick 2>&1 | sed 's/^/#   /'; then echo "ok check: sources"; else echo "not ok check: sources"; fi
@@ -15,8 +15,8 @@ unit_suite() {
   (cd "$repo/tests/conformance" && GOTOOLCHAIN=local "$(find_go)" build -o "$proxysnap" ./cmd/proxysnap)
   # A binary that a sanitizer reports on fails by itself, hence no files of reports.
   # Beside the shim that Debian has, the one of containerd 2.4.2.
-  (cd "$repo/build/$preset" && TSAN_OPTIONS="$tsan_suppressions" GTEST_OUTPUT="xml:$results/gtest/" GANTRY_PROXYSNAP="$proxysnap" \
-    GANTRY_SHIM_RUNC_V2="$(client_dir containerd)/containerd-shim-runc-v2" ctest -j 2 --output-on-failure \
+  (cd "$repo/build/$preset" && TSAN_OPTIONS="$tsan_suppressions" GTEST_OUTPUT="xml:$results/gtest/" \
+    GANTRY_PROXYSNAP="$proxysnap" GANTRY_SHIM_RUNC_V2="$(client_dir containerd)/containerd-shim-runc-v2" ctest -j 2 --output-on-failure \
     --output-junit "$results/ctest.xml") >"$results/ctest.log" 2>&1 || status=$?
   if [ $status != 0 ]; then sed 's/^/#   /' "$results/ctest.log" | grep -v ' Passed ' || true; fi
   if [ ! -e "$results/ctest.xml" ]; then echo "not ok ctest: ended with status $status"; return; fi
