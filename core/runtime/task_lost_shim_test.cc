@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shims that die, and shims that serve several containers.
 #include <filesystem>
+#include <fstream>
+#include <future>
 
 #include "core/runtime/testing/shim_fixture.h"
 #include "core/sandbox/sandbox_store.h"
@@ -47,6 +49,24 @@ TEST_F(LostShimTest, IsNoticedCleanedUpAndAnnounced) {
   EXPECT_TRUE(NoBundles());
   EXPECT_THAT(Get("c1"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_EQ(shim_.Runs("delete"), 1);
+}
+
+TEST_F(LostShimTest, AnExitDoesNotWaitForTheBundleToGo) {
+  CreateAndStart("c1");
+  const fs::path go = dir_.path() / "go";
+  shim_.SetDelete(137, "while [ ! -e " + go.string() + " ]; do sleep 0.01; done");
+  shim_.Die();
+  ASSERT_TRUE(Eventually([&] { return shim_.Runs("delete") == 1; }));
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  constexpr int kMoreThanThreads = 64;
+  for (int i = 0; i < kMoreThanThreads; ++i) shims_->steps().Run([released] { released.wait(); });
+  std::ofstream(go) << "now";
+  EXPECT_TRUE(NextEvent<TaskExit>("/tasks/exit").has_value());
+  EXPECT_TRUE(fs::exists(BundlePath("c1")));
+  release.set_value();
+  EXPECT_TRUE(NextEvent<TaskDelete>("/tasks/delete").has_value());
+  EXPECT_TRUE(NoBundles());
 }
 
 TEST_F(LostShimTest, AnExitThatWasAnnouncedIsNotAnnouncedAgain) {
