@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
+#include <string>
+#include <utility>
+
+#include "core/kernel/file.h"
+#include "core/kernel/tree.h"
+#include "shim/task/container.h"
+#include "shim/task/publish.h"
+
+namespace gantry::shim {
+namespace {
+
+// Longer than this nobody dumps a container.
+constexpr size_t kMaxDumpLogBytes = 16UL << 20;
+
+}  // namespace
+
+Co<Answer<messages::Empty>> Container::Pause(Time deadline) {
+  const auto self = shared_from_this();
+  const auto turn = co_await changes_.Enter();
+  if (auto refused = RefuseInit(Verb::kPause, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  co_await exec_commands_.Empty();
+  // It may have ended meanwhile.
+  if (auto refused = RefuseInit(Verb::kPause, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  init_.phase = Phase::kPausing;
+  const RuntimeOutcome outcome = co_await runtime_->Run({"pause", id()}, Limit(deadline));
+  if (init_.phase == Phase::kPausing) init_.phase = outcome.ok ? Phase::kPaused : Phase::kRunning;
+  if (!outcome.ok) co_return Unknown("OCI runtime pause failed: " + outcome.error);
+  Publish(context_, messages::TaskPaused{.container_id = id()});
+  co_return messages::Empty{};
+}
+
+Co<Answer<messages::Empty>> Container::Resume(Time deadline) {
+  const auto self = shared_from_this();
+  const auto turn = co_await changes_.Enter();
+  if (auto refused = RefuseInit(Verb::kResume, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  const RuntimeOutcome outcome = co_await runtime_->Run({"resume", id()}, Limit(deadline));
+  if (!outcome.ok) co_return Unknown("OCI runtime resume failed: " + outcome.error);
+  if (init_.phase == Phase::kPaused) init_.phase = Phase::kRunning;
+  Publish(context_, messages::TaskResumed{.container_id = id()});
+  co_return messages::Empty{};
+}
+
+Co<Answer<messages::Empty>> Container::Update(std::string resources, Time deadline) {
+  const auto self = shared_from_this();
+  const auto turn = co_await changes_.Enter();
+  if (auto refused = RefuseInit(Verb::kUpdate, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  const RuntimeOutcome outcome = co_await runtime_->Run(UpdateArguments(id()), Limit(deadline), std::move(resources));
+  if (!outcome.ok) co_return Unknown("OCI runtime update failed: " + outcome.error);
+  co_return messages::Empty{};
+}
+
+Co<Answer<messages::Empty>> Container::Checkpoint(std::string image_path, messages::runc_v1::CheckpointOptions options,
+                                                  Time deadline) {
+  const auto self = shared_from_this();
+  const auto turn = co_await changes_.Enter();
+  if (auto refused = RefuseInit(Verb::kCheckpoint, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  const bool own_work_path = options.work_path.empty();
+  const std::string work_path = own_work_path ? InBundle("work/criu-work") : options.work_path;
+  const RuntimeOutcome outcome =
+      co_await runtime_->Run(CheckpointArguments({.image_path = std::move(image_path),
+                                                  .work_path = work_path,
+                                                  .parent_path = std::move(options.parent_path),
+                                                  .open_tcp = options.open_tcp,
+                                                  .external_unix_sockets = options.external_unix_sockets,
+                                                  .terminal = options.terminal,
+                                                  .file_locks = options.file_locks,
+                                                  .empty_namespaces = std::move(options.empty_namespaces),
+                                                  .cgroups_mode = std::move(options.cgroups_mode),
+                                                  .leave_running = !options.exit},
+                                                 id()),
+                             Limit(deadline));
+  wire::RpcStatus status;
+  if (!outcome.ok) {
+    const std::string kept = InBundle("criu-dump.log");
+    if (auto log = kernel::ReadFile(work_path + "/dump.log", kMaxDumpLogBytes)) {
+      kernel::WriteFileAtomic(kept, *log, 0600, kernel::Durability::kNone).Ignore();
+    }
+    status = Unknown("OCI runtime checkpoint failed: " + outcome.error.substr(0, outcome.error.find('\n')) + " path= " + kept);
+  }
+  if (own_work_path) kernel::RemoveTree(work_path).Ignore();
+  if (!status.ok()) co_return status;
+  co_return messages::Empty{};
+}
+
+Answer<messages::Empty> Container::Resize(const std::string& exec_id, uint32_t width, uint32_t height) {
+  const Process* process = Find(exec_id);
+  if (process == nullptr) return NoSuchProcess(exec_id);
+  if (!exec_id.empty() && process->phase == Phase::kStopped) return Unknown("cannot resize a stopped process");
+  if (!process->io) return messages::Empty{};
+  auto resized = process->io->Resize(static_cast<uint16_t>(width), static_cast<uint16_t>(height));
+  if (!resized) return Unknown(resized.error().Text());
+  return messages::Empty{};
+}
+
+Answer<messages::Empty> Container::CloseStdin(const std::string& exec_id) {
+  const Process* process = Find(exec_id);
+  if (process == nullptr) return NoSuchProcess(exec_id);
+  if (process->io) process->io->CloseStdin();
+  return messages::Empty{};
+}
+
+}  // namespace gantry::shim

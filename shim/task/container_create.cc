@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "core/kernel/file.h"
+#include "shim/options/options_file.h"
+#include "shim/task/container.h"
+#include "shim/task/publish.h"
+#include "shim/task/rootfs.h"
+
+namespace gantry::shim {
+namespace {
+
+constexpr std::string_view kDefaultRuntime = "runc";
+constexpr std::string_view kDefaultRoot = "/run/containerd/runc";
+constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
+constexpr const char* kFailed = "OCI runtime create failed: ";
+
+}  // namespace
+
+kernel::Result<pid_t> ReadPidFile(const std::string& path) {
+  auto text = kernel::ReadFile(path, 64);
+  if (!text) return text.error();
+  const size_t start = text->find_first_not_of(" \t\r\n");
+  pid_t pid = 0;
+  if (start != std::string::npos) std::from_chars(text->data() + start, text->data() + text->size(), pid);
+  if (pid <= 0) return kernel::Error{EINVAL, "no pid in " + path};
+  return pid;
+}
+
+Co<Answer<messages::CreateTaskResponse>> Container::Create(Time deadline) {
+  const auto self = shared_from_this();
+  const auto turn = co_await changes_.Enter();
+  auto answer = co_await CreateSteps(Limit(deadline));
+  if (!answer.ok()) co_await UndoCreate();
+  co_return answer;
+}
+
+Co<Answer<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
+  const std::string name = options_.binary_name.empty() ? std::string(kDefaultRuntime) : options_.binary_name;
+  auto binary = FindBinary(name, context_.path);
+  if (!binary) co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
+  runtime_.emplace(context_.loop, context_.children,
+                   RuntimeSettings{.binary = *binary,
+                                   .root = (options_.root.empty() ? std::string(kDefaultRoot) : options_.root) + "/" + context_.ns,
+                                   .systemd_cgroup = options_.systemd_cgroup,
+                                   .environment = context_.environment},
+                   request_.bundle);
+  if (auto written = WriteOptions(request_.bundle, options_); !written) co_return Unknown(written.error().Text());
+
+  std::vector<RootfsMount> mounts;
+  for (const messages::Mount& mount : request_.rootfs) {
+    mounts.push_back({.spec = {.type = mount.type, .source = mount.source, .options = mount.options}, .target = mount.target});
+  }
+  mounted_ = !mounts.empty();
+  auto mounted = co_await MountRootfs(context_.loop, context_.children, request_.bundle, std::move(mounts), limit);
+  if (!mounted) co_return Unknown("failed to mount rootfs component: " + mounted.error().Text());
+
+  auto io = MakeProcessIo(context_.io, init_.stdio);
+  if (!io) co_return Unknown(io.error().what);
+  init_.io = *std::move(io);
+  auto prepared = co_await init_.io->Prepare(Clock::now() + kIoPatience);
+  if (!prepared) co_return Unknown("failed to prepare io: " + prepared.error().Text());
+
+  // A restored container has no process before its start.
+  if (request_.checkpoint.empty()) {
+    const auto pending = context_.ledger.Begin();
+    auto command = runtime_->Spawn(CreateArguments(CreateOptions(), id()), {.stdio = init_.io->RuntimeStdio()}, limit);
+    wire::RpcStatus begun = co_await BeginInit(std::move(command), kFailed);
+    if (!begun.ok()) co_return begun;
+    PublishCreated();
+    OwnInit();
+  } else {
+    PublishCreated();
+  }
+  co_return messages::CreateTaskResponse{.pid = static_cast<uint32_t>(init_.pid)};
+}
+
+CreateCommand Container::CreateOptions() const {
+  return {.bundle = request_.bundle,
+          .pid_file = InBundle("init.pid"),
+          .console_socket = init_.io->console_socket(),
+          .no_pivot_root = options_.no_pivot_root,
+          .no_new_keyring = options_.no_new_keyring};
+}
+
+Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix) {
+  if (!command) co_return Unknown(prefix + command.error().Text());
+  runtime_has_state_ = true;
+  init_.io->Started();
+  const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
+  if (!outcome.ok) {
+    if (outcome.timed_out) co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, prefix + outcome.error);
+    co_return Unknown(prefix + outcome.error);
+  }
+  auto connected = co_await init_.io->Connect(Clock::now() + kIoPatience);
+  if (!connected) co_return Unknown(prefix + connected.error().Text());
+  auto pid = ReadPidFile(InBundle("init.pid"));
+  if (!pid) co_return Unknown(prefix + pid.error().Text());
+  init_.pid = *pid;
+  co_return wire::RpcStatus{};
+}
+
+void Container::PublishCreated() {
+  Publish(context_, messages::TaskCreate{
+                        .container_id = id(),
+                        .bundle = request_.bundle,
+                        .rootfs = request_.rootfs,
+                        .io = messages::TaskIO{.stdin = request_.stdin,
+                                               .stdout = request_.stdout,
+                                               .stderr = request_.stderr,
+                                               .terminal = request_.terminal},
+                        .checkpoint = request_.checkpoint,
+                        .pid = static_cast<uint32_t>(init_.pid),
+                    });
+}
+
+// The process is in its cgroup now, and its exit, which may have been, is ours.
+void Container::OwnInit() {
+  if (auto found = cgroup::Location::Of(init_.pid)) {
+    cgroup_ = *std::move(found);
+    context_.oom.Watch(id(), *cgroup_).Ignore();  // then an OOM kill shows as a death by SIGKILL alone
+  }
+  context_.ledger.Own(init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
+}
+
+Co<void> Container::UndoCreate() {
+  const Time limit = Limit(kNever);
+  if (init_.io) co_await init_.io->Close();
+  if (runtime_has_state_) (void)co_await runtime_->Run(DeleteArguments(id(), true), limit);
+  if (mounted_) (void)co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
+}
+
+}  // namespace gantry::shim

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <utility>
+
+#include "shim/task/container.h"
+
+namespace gantry::shim {
+namespace {
+
+messages::Status StatusOf(Phase phase) {
+  switch (phase) {
+    case Phase::kCreated: return messages::Status::kCreated;
+    case Phase::kRunning: return messages::Status::kRunning;
+    case Phase::kPausing: return messages::Status::kPausing;
+    case Phase::kPaused: return messages::Status::kPaused;
+    case Phase::kStopped: return messages::Status::kStopped;
+    case Phase::kDeleted: break;
+  }
+  return messages::Status::kUnknown;
+}
+
+}  // namespace
+
+Answer<messages::StateResponse> Container::State(const std::string& exec_id) const {
+  const Process* process = Find(exec_id);
+  if (process == nullptr) return NoSuchProcess(exec_id);
+  messages::StateResponse response{.id = process->stdio.id,
+                                   .bundle = request_.bundle,
+                                   .pid = static_cast<uint32_t>(process->pid),
+                                   .status = StatusOf(process->phase),
+                                   .stdin = process->stdio.in,
+                                   .stdout = process->stdio.out,
+                                   .stderr = process->stdio.err,
+                                   .terminal = process->stdio.terminal};
+  // What freezes the container freezes its execs.
+  if (init_.phase == Phase::kPausing || init_.phase == Phase::kPaused) response.status = StatusOf(init_.phase);
+  if (process->exit) {
+    response.exit_status = static_cast<uint32_t>(process->exit->status.AsShellCode());
+    response.exited_at = ToTimestamp(process->exit->at);
+  }
+  return response;
+}
+
+Co<Answer<messages::WaitResponse>> Container::Wait(std::string exec_id, Time deadline) {
+  const auto self = shared_from_this();
+  const std::shared_ptr<Process> exec = FindExec(exec_id);
+  if (!exec_id.empty() && !exec) co_return NoSuchProcess(exec_id);
+  Process& process = exec ? *exec : init_;
+  if (!co_await process.ended.Wait(deadline)) {
+    co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "wait for " + process.stdio.id);
+  }
+  messages::WaitResponse response;
+  if (process.exit) {
+    response.exit_status = static_cast<uint32_t>(process.exit->status.AsShellCode());
+    response.exited_at = ToTimestamp(process.exit->at);
+  }
+  co_return response;
+}
+
+Answer<messages::StatsResponse> Container::Stats() {
+  if (!cgroup_) return wire::MakeStatus(wire::RpcCode::kNotFound, "cgroup does not exist");
+  const Time now = Clock::now();
+  // Some files of the kernel take long to make, and who asks in a circle gets the same again.
+  if (!stats_ || now - stats_time_ > kStatsAge) {
+    stats_ = cgroup_->Metrics();
+    stats_time_ = now;
+  }
+  return messages::StatsResponse{.stats = stats_};
+}
+
+}  // namespace gantry::shim

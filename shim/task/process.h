@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "shim/io/process_io.h"
+#include "shim/io/stdio_request.h"
+#include "shim/loop/event.h"
+#include "shim/messages/types.h"
+#include "shim/process/children.h"
+#include "shim/task/phase.h"
+
+namespace gantry::shim {
+
+// A process of a container: its init process, or an exec.
+struct Process {
+  Process(Loop& loop, StdioRequest the_stdio) : stdio(std::move(the_stdio)), ended(loop) {}
+
+  const StdioRequest stdio;  // its id is the process's own
+  Phase phase = Phase::kCreated;
+  pid_t pid = 0;  // 0 before it runs
+  std::unique_ptr<ProcessIo> io;
+  std::optional<Exit> exit;
+  std::string exec_spec;  // of an exec: what the runtime is to run
+  // Set when the exit is announced, and when the start of an exec failed: nobody has anything to wait for then.
+  Event ended;
+};
+
+inline messages::Timestamp ToTimestamp(std::chrono::system_clock::time_point time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {.seconds = seconds.count(), .nanos = static_cast<int32_t>(std::chrono::nanoseconds(since - seconds).count())};
+}
+
+}  // namespace gantry::shim

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/task/rootfs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "core/kernel/file.h"
+#include "shim/process/helper.h"
+
+namespace gantry::shim {
+namespace {
+
+kernel::Result<void> MountAll(const std::string& bundle, const std::vector<RootfsMount>& mounts) {
+  const std::string rootfs = bundle + "/rootfs";
+  if (::mkdir(rootfs.c_str(), 0711) != 0 && errno != EEXIST) return kernel::LastError("mkdir " + rootfs);
+  for (const RootfsMount& mount : mounts) {
+    kernel::Result<void> made;
+    if (mount.target.empty()) {
+      made = kernel::Mount(mount.spec, rootfs, bundle);
+    } else {
+      auto root = kernel::Open(rootfs, O_PATH | O_DIRECTORY);
+      if (!root) return root.error();
+      made = kernel::Mount(mount.spec, kernel::MountTarget(root->get(), mount.target), bundle);
+    }
+    if (made) continue;
+    kernel::Error error = made.error();
+    if (auto undone = kernel::UnmountTree(rootfs); !undone) error.what += " (then " + undone.error().Text() + ")";
+    return error;
+  }
+  return {};
+}
+
+}  // namespace
+
+Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle, std::vector<RootfsMount> mounts,
+                                     Time deadline) {
+  if (mounts.empty()) co_return kernel::Result<void>();
+  co_return co_await RunInHelper(
+      loop, children, [bundle, mounts] { return MountAll(bundle, mounts); }, deadline);
+}
+
+Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle, Time deadline) {
+  co_return co_await RunInHelper(
+      loop, children, [bundle] { return kernel::UnmountTree(bundle + "/rootfs"); }, deadline);
+}
+
+}  // namespace gantry::shim

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/cgroup/oom_watcher.h"
+#include "shim/io/io_context.h"
+#include "shim/loop/loop.h"
+#include "shim/messages/types.h"
+#include "shim/process/children.h"
+#include "shim/task/exit_ledger.h"
+
+namespace gantry::shim {
+
+// What all containers of a shim share. Outlives them.
+struct TaskContext {
+  Loop& loop;
+  Children& children;
+  ExitLedger& ledger;
+  IoContext& io;
+  OomWatcher& oom;
+  // Queues an event, in the order of the calls.
+  std::function<void(std::string_view topic, messages::Any event)> publish;
+  std::string ns;
+  std::vector<std::string> environment;  // of runtimes
+  std::string path;                      // where runtimes are looked for
+};
+
+}  // namespace gantry::shim
