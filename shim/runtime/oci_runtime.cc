@@ -7,7 +7,6 @@
 
 #include "core/kernel/file.h"
 #include "shim/json/runtime_log.h"
-#include "shim/json/writer.h"
 
 namespace gantry::shim {
 namespace {
@@ -25,16 +24,9 @@ std::string HowItEnded(const kernel::ExitStatus& status) {
   return std::string("signal: ") + (name != nullptr ? name : std::to_string(status.signal).c_str());
 }
 
-void LeaveRecord(const std::string& bundle, std::string_view message) {
-  std::string record;
-  json::Writer writer(record);
-  writer.BeginObject();
-  writer.Member("level", "error");
-  writer.Member("msg", message);
-  writer.EndObject();
-  record += '\n';
+void LeaveRecord(const std::string& bundle, std::string_view record) {
   // A full disk must not turn one error into another.
-  kernel::WriteFileAtomic(bundle + "/log.json", record, 0644, kernel::Durability::kNone).Ignore();
+  kernel::WriteFileAtomic(bundle + "/log.json", std::string(record) + "\n", 0644, kernel::Durability::kNone).Ignore();
 }
 
 }  // namespace
@@ -84,16 +76,18 @@ Co<RuntimeOutcome> RuntimeCommand::Finish() && {
   RuntimeOutcome outcome{.ok = done.exit.status.success(), .timed_out = done.timed_out};
   outcome.output = done.output + done.error_output;
   if (outcome.ok) co_return outcome;
+  const std::string tail = log.Tail();
+  const auto logged = LastRuntimeError(tail);
+  if (logged) LeaveRecord(bundle, logged->record);
   if (done.timed_out) {
     outcome.error = "the runtime did not end in time and was killed";
-  } else if (auto logged = LastRuntimeError(log.Tail())) {
-    outcome.error = *std::move(logged);
+  } else if (logged) {
+    outcome.error = logged->message;
   } else if (auto written = Trimmed(done.error_output); !written.empty()) {
     outcome.error = std::move(written);
   } else {
     outcome.error = HowItEnded(done.exit.status);
   }
-  LeaveRecord(bundle, outcome.error);
   co_return outcome;
 }
 
