@@ -20,6 +20,7 @@
 
 #include "shim/messages/field_reader.h"
 #include "shim/messages/field_writer.h"
+#include "shim/messages/types.h"
 
 namespace gantry::shim::messages {
 
@@ -38,6 +39,12 @@ std::optional<T> Decode(std::string_view bytes) {
   std::optional<T> message(std::in_place);
   if (!FieldReader(bytes).ReadInto(*message)) message.reset();
   return message;
+}
+
+// The message in an Any, under its bare name as containerd's own messages are.
+template <typename T>
+Any Pack(const T& message) {
+  return {.type_url = std::string(T::kTypeName), .value = Encode(message)};
 }
 
 }  // namespace gantry::shim::messages
