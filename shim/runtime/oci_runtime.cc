@@ -2,7 +2,10 @@
 #include "shim/runtime/oci_runtime.h"
 
 #include <signal.h>
+#include <string.h>
 
+#include <algorithm>
+#include <cctype>
 #include <string_view>
 
 #include "core/kernel/file.h"
@@ -21,12 +24,18 @@ std::string Trimmed(std::string_view text) {
 std::string HowItEnded(const kernel::ExitStatus& status) {
   if (status.signal == 0) return "exit status " + std::to_string(status.code);
   const char* name = ::sigdescr_np(status.signal);
-  return std::string("signal: ") + (name != nullptr ? name : std::to_string(status.signal).c_str());
+  std::string text = name != nullptr ? name : "signal " + std::to_string(status.signal);
+  // In the spelling of Go programs.
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return "signal: " + text;
 }
 
 void LeaveRecord(const std::string& bundle, std::string_view record) {
   // A full disk must not turn one error into another.
-  kernel::WriteFileAtomic(bundle + "/log.json", std::string(record) + "\n", 0644, kernel::Durability::kNone).Ignore();
+  kernel::WriteFileAtomic(bundle + "/log.json", std::string(record) + "\n", 0644,
+                          kernel::Durability::kNone)
+      .Ignore();
 }
 
 }  // namespace
