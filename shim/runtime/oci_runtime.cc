@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -63,6 +64,10 @@ kernel::Result<RuntimeCommand> OciRuntime::Spawn(Arguments arguments, Streams st
   auto command = Command::Spawn(loop_, children_, std::move(options));
   if (!command) return command.error();
   return RuntimeCommand(*std::move(command), *std::move(log), bundle_);
+}
+
+bool OciRuntime::Knows(const std::string& id) const {
+  return ::access((settings_.root + "/" + id).c_str(), F_OK) == 0;
 }
 
 Co<RuntimeOutcome> OciRuntime::Run(Arguments arguments, Time deadline,

@@ -17,6 +17,7 @@
 #include "shim/task/answer.h"
 #include "shim/task/container_exits.h"
 #include "shim/task/process.h"
+#include "shim/task/shared_gate.h"
 #include "shim/task/task_context.h"
 
 namespace gantry::shim {
@@ -62,53 +63,56 @@ class Container : public std::enable_shared_from_this<Container> {
 
  private:
   static constexpr Clock::duration kRuntimePatience = std::chrono::minutes(10);
+  static constexpr Clock::duration kStatsAge = std::chrono::milliseconds(100);
   static Time Limit(Time deadline);
 
+  static wire::RpcStatus NoSuchProcess(const std::string& exec_id);
+  std::shared_ptr<Process> FindExec(const std::string& exec_id) const;
+  const Process* Find(const std::string& exec_id) const;  // null: there is none such
+  std::string InBundle(const std::string& name) const { return request_.bundle + "/" + name; }
+
+  void KillLeftovers();
+  void AnnounceInitExit(const Exit& exit);
+  void Announce(Process& process, const Exit& exit);
+  static Co<void> ThawQuietly(std::shared_ptr<Container> self);
+
   // container_create.cc
-  Co<Answer<messages::CreateTaskResponse>> CreateSteps(Time deadline);
-  Co<Answer<messages::CreateTaskResponse>> RunCreate(Time limit);
+  Co<Answer<messages::CreateTaskResponse>> CreateSteps(Time limit);
   Co<void> UndoCreate();
-  kernel::Result<void> WriteOptions() const;
-  CreateCommand CreateCommandOf() const;
-  Co<wire::RpcStatus> BeginInit(kernel::Result<RuntimeCommand> command, const char* prefix);
+  CreateCommand CommandOfCreate() const;
+  Co<wire::RpcStatus> BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix);
+  void PublishCreated();
   void OwnInit();
 
   // container_start.cc
   Co<Answer<messages::StartResponse>> StartInit(Time limit);
   Co<wire::RpcStatus> Restore(Time limit);
   Co<Answer<messages::StartResponse>> StartExec(std::shared_ptr<Process> exec, Time limit);
-  Co<wire::RpcStatus> RunExec(Process& exec, Time limit);
-  void ExecEnded(Process& exec, const Exit& exit);
-  void InitEnded(const Exit& exit);
+  Co<wire::RpcStatus> RunExec(std::shared_ptr<Process> exec, Time limit);
 
   // container_delete.cc
   Co<Answer<messages::DeleteResponse>> DeleteInit(Time deadline);
   Co<Answer<messages::DeleteResponse>> DeleteExec(std::string exec_id, Time deadline);
   Co<wire::RpcStatus> Dismantle(Time deadline);
 
-  std::shared_ptr<Process> FindExec(const std::string& exec_id) const;
-  // Null: there is none such.
-  const Process* Find(const std::string& exec_id) const;
-  template <typename Event>
-  void Publish(std::string_view topic, const Event& event);
-  std::string InBundle(const std::string& name) const { return request_.bundle + "/" + name; }
-  bool PrivatePidNamespace() const;
+  // container_signal.cc
+  Co<Answer<messages::Empty>> KillInit(int signal, bool all, Time deadline);
+  bool MaySignalDirectly() const;
 
   TaskContext& context_;
   const messages::CreateTaskRequest request_;
   const messages::runc_v1::Options options_;
   std::optional<OciRuntime> runtime_;
-  std::optional<CgroupLocation> cgroup_;
+  std::optional<cgroup::Location> cgroup_;
   Process init_;
   std::map<std::string, std::shared_ptr<Process>> execs_;
   ContainerExits exits_;
   Turnstile changes_;
+  SharedGate exec_commands_;        // a pause waits for the runtime commands of execs
   bool runtime_has_state_ = false;  // the runtime may know the container
   bool mounted_ = false;
-
-  // A pause waits for the runtime commands of execs.
-  size_t exec_commands_ = 0;
-  std::shared_ptr<Event> no_exec_commands_;
+  std::optional<messages::Any> stats_;
+  Time stats_time_;
 
   // A delete under way, and what it was answered.
   struct Deletion {

@@ -70,7 +70,7 @@ Co<Answer<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
   // A restored container has no process before its start.
   if (request_.checkpoint.empty()) {
     const auto pending = context_.ledger.Begin();
-    auto command = runtime_->Spawn(CreateArguments(CreateOptions(), id()), {.stdio = init_.io->RuntimeStdio()}, limit);
+    auto command = runtime_->Spawn(CreateArguments(CommandOfCreate(), id()), {.stdio = init_.io->RuntimeStdio()}, limit);
     wire::RpcStatus begun = co_await BeginInit(std::move(command), kFailed);
     if (!begun.ok()) co_return begun;
     PublishCreated();
@@ -81,7 +81,7 @@ Co<Answer<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
   co_return messages::CreateTaskResponse{.pid = static_cast<uint32_t>(init_.pid)};
 }
 
-CreateCommand Container::CreateOptions() const {
+CreateCommand Container::CommandOfCreate() const {
   return {.bundle = request_.bundle,
           .pid_file = InBundle("init.pid"),
           .console_socket = init_.io->console_socket(),

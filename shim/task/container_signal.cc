@@ -27,7 +27,6 @@ wire::RpcStatus KillError(const RuntimeOutcome& outcome) {
   for (const char* gone : {"os: process already finished", "container not running", "no such process"}) {
     if (Contains(text, gone)) return Finished();
   }
-  if (Contains(text, "does not exist")) return wire::MakeStatus(wire::RpcCode::kNotFound, "no such container");
   return Unknown("unknown error after kill: " + outcome.error);
 }
 
@@ -63,7 +62,9 @@ Co<Answer<messages::Empty>> Container::KillInit(int signal, bool all, Time deadl
     status = Signal(init_.pid, signal);
   } else {
     const RuntimeOutcome outcome = co_await runtime_->Run(KillArguments(id(), signal, all), Limit(deadline));
-    if (!outcome.ok) status = KillError(outcome);
+    if (!outcome.ok) {
+      status = runtime_->Knows(id()) ? KillError(outcome) : wire::MakeStatus(wire::RpcCode::kNotFound, "no such container");
+    }
   }
   if (!status.ok()) co_return status;
   co_return messages::Empty{};

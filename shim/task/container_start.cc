@@ -46,7 +46,7 @@ Co<Answer<messages::StartResponse>> Container::StartInit(Time limit) {
 }
 
 Co<wire::RpcStatus> Container::Restore(Time limit) {
-  const RestoreCommand restore{.create = CreateOptions(),
+  const RestoreCommand restore{.create = CommandOfCreate(),
                                .image_path = request_.checkpoint,
                                .work_path = options_.criu_work_path.empty() ? InBundle("work") : options_.criu_work_path};
   const auto pending = context_.ledger.Begin();

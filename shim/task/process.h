@@ -25,6 +25,7 @@ struct Process {
   const StdioRequest stdio;  // its id is the process's own
   Phase phase = Phase::kCreated;
   pid_t pid = 0;  // 0 before it runs
+  bool starting = false;  // of an exec: its start is under way
   std::unique_ptr<ProcessIo> io;
   std::optional<Exit> exit;
   std::string exec_spec;  // of an exec: what the runtime is to run
