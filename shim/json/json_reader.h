@@ -36,7 +36,7 @@ class JsonReader {
 
   // Goes into the object at hand; NextKey() leaves it behind the last member.
   bool EnterObject() { return Enter('{'); }
-  // Unescaped; valid until the next call.
+  // Unescaped; valid until the next key is asked for.
   std::optional<std::string_view> NextKey();
 
   // Goes into the array at hand; NextElement() leaves it behind the last one.
