@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/io/console_io.h"
+
+#include <utility>
+
+#include "shim/io/fifo_io.h"
+#include "shim/io/file_io.h"
+
+namespace gantry::shim {
+
+ConsoleIo::ConsoleIo(IoContext& context, StdioRequest request)
+    : context_(context), request_(std::move(request)), ended_(context.loop) {}
+
+Co<kernel::Result<void>> ConsoleIo::DoPrepare(Time deadline) {
+  StdioRequest without_terminal = request_;
+  without_terminal.terminal = false;
+  auto target = ModeOf(without_terminal);
+  if (!target) co_return target.error();
+  if (*target == StdioMode::kFile) {
+    auto file = OpenLogFile(request_.out);
+    if (!file) co_return file.error();
+    file_ = *std::move(file);
+  } else if (*target == StdioMode::kLogger) {
+    auto started = co_await StartLogger(context_, request_, deadline);
+    if (!started) co_return started.error();
+    pipes_ = *std::move(started);
+    if (auto set = SetNonBlocking(pipes_.out.get()); !set) co_return set;
+  }
+  auto socket = ConsoleSocket::Listen(request_.bundle);
+  if (!socket) co_return socket.error();
+  socket_.emplace(*std::move(socket));
+  co_return kernel::Result<void>();
+}
+
+std::array<kernel::Stdio, 3> ConsoleIo::RuntimeStdio() const {
+  return {kernel::Stdio::Null(), kernel::Stdio::Pipe(), kernel::Stdio::Pipe()};
+}
+
+Co<kernel::Result<Endpoint>> ConsoleIo::OpenTarget(Time deadline) {
+  if (file_.fd) co_return std::move(file_);
+  if (pipes_.out) co_return MakeEndpoint(std::move(pipes_.out), EndKind::kPipe);
+  auto path = FifoPath(request_.out);
+  if (!path) co_return path.error();
+  co_return co_await OpenOutput(context_, *std::move(path), deadline);
+}
+
+Co<kernel::Result<void>> ConsoleIo::DoConnect(Time deadline) {
+  auto master = co_await socket_->Receive(context_.loop, deadline);
+  socket_.reset();
+  if (!master) co_return master.error();
+  if (auto set = SetNonBlocking(master->get()); !set) co_return set;
+  Endpoint input;
+  auto in_path = FifoPath(request_.in);
+  if (!in_path) co_return in_path.error();
+  if (!in_path->empty()) {
+    auto opened = OpenInput(*in_path);
+    if (!opened) co_return opened.error();
+    input = *std::move(opened);
+  }
+  auto target = co_await OpenTarget(deadline);
+  if (!target) co_return target.error();
+  terminal_.emplace(context_, *std::move(master), std::move(input), *std::move(target),
+                    [this] { ended_.Set(); });
+  if (stdin_closed_) terminal_->CloseStdin();
+  if (exited_) terminal_->HangUp();
+  co_return kernel::Result<void>();
+}
+
+void ConsoleIo::CloseStdin() {
+  stdin_closed_ = true;
+  if (terminal_) terminal_->CloseStdin();
+}
+
+kernel::Result<void> ConsoleIo::Resize(uint16_t width, uint16_t height) {
+  return terminal_ ? terminal_->Resize(width, height) : kernel::Result<void>();
+}
+
+void ConsoleIo::ProcessExited() {
+  exited_ = true;
+  if (terminal_) terminal_->HangUp();
+}
+
+Co<void> ConsoleIo::Close() {
+  const std::unique_ptr<Logger> logger = std::move(pipes_.logger);
+  Release();
+  if (logger) co_await logger->Stop();
+}
+
+void ConsoleIo::Release() {
+  socket_.reset();
+  file_.Close();
+  if (terminal_) terminal_->Close();
+  pipes_ = {};
+  ended_.Set();
+}
+
+}  // namespace gantry::shim

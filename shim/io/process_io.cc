@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/io/process_io.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "shim/io/console_io.h"
+#include "shim/io/fifo_io.h"
+#include "shim/io/file_io.h"
+#include "shim/io/logger_io.h"
+#include "shim/io/null_io.h"
+#include "shim/io/stdio_uri.h"
+
+namespace gantry::shim {
+
+kernel::Result<StdioMode> ModeOf(const StdioRequest& request) {
+  auto out = ParseStdioUri(request.out);
+  if (!out) return out.error();
+  StdioMode mode = StdioMode::kFifo;
+  if (out->scheme == "binary" || out->scheme == "binary-v2") {
+    mode = StdioMode::kLogger;
+  } else if (out->scheme == "file") {
+    mode = StdioMode::kFile;
+  } else if (!out->scheme.empty() && out->scheme != "fifo") {
+    return kernel::Error{EINVAL, "unknown STDIO scheme " + out->scheme};
+  }
+  if (!out->scheme.empty() && !out->path.starts_with('/'))
+    return kernel::Error{EINVAL, "stdio URI without a path " + request.out};
+  if (request.terminal) return StdioMode::kConsole;
+  if (request.in.empty() && request.out.empty() && request.err.empty()) return StdioMode::kNull;
+  return mode;
+}
+
+Co<kernel::Result<void>> ProcessIo::Prepare(Time deadline) {
+  auto done = co_await DoPrepare(deadline);
+  if (!done) Release();
+  co_return done;
+}
+
+Co<kernel::Result<void>> ProcessIo::Connect(Time deadline) {
+  auto done = co_await DoConnect(deadline);
+  if (!done) Release();
+  co_return done;
+}
+
+kernel::Result<void> ProcessIo::Resize(uint16_t /*width*/, uint16_t /*height*/) { return {}; }
+
+Co<bool> ProcessIo::Drain(Time /*deadline*/) { co_return true; }
+
+Co<void> ProcessIo::Close() {
+  Release();
+  co_return;
+}
+
+kernel::Result<std::unique_ptr<ProcessIo>> MakeProcessIo(IoContext& context, StdioRequest request) {
+  auto mode = ModeOf(request);
+  if (!mode) return mode.error();
+  std::unique_ptr<ProcessIo> made;
+  switch (*mode) {
+    case StdioMode::kNull:
+      made = std::make_unique<NullIo>();
+      break;
+    case StdioMode::kFifo:
+      made = std::make_unique<FifoIo>(context, std::move(request));
+      break;
+    case StdioMode::kFile:
+      made = std::make_unique<FileIo>(context, std::move(request));
+      break;
+    case StdioMode::kLogger:
+      made = std::make_unique<LoggerIo>(context, std::move(request));
+      break;
+    case StdioMode::kConsole:
+      made = std::make_unique<ConsoleIo>(context, std::move(request));
+      break;
+  }
+  return made;
+}
+
+}  // namespace gantry::shim
