@@ -13,7 +13,7 @@ namespace gantry::shim {
 namespace {
 
 StdioRequest InitStdio(const TaskContext& context, const messages::CreateTaskRequest& request,
-                       const messages::runc_v1::Options& options) {
+                       const RuncOptions& options) {
   return {.terminal = request.terminal,
           .in = request.stdin,
           .out = request.stdout,
@@ -27,7 +27,7 @@ StdioRequest InitStdio(const TaskContext& context, const messages::CreateTaskReq
 
 }  // namespace
 
-Container::Container(TaskContext& context, messages::CreateTaskRequest request, messages::runc_v1::Options options)
+Container::Container(TaskContext& context, messages::CreateTaskRequest request, RuncOptions options)
     : context_(context),
       request_(std::move(request)),
       options_(std::move(options)),

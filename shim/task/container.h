@@ -10,11 +10,12 @@
 #include "shim/cgroup/location.h"
 #include "shim/loop/co.h"
 #include "shim/loop/event.h"
-#include "shim/messages/options.h"
 #include "shim/messages/task_requests.h"
 #include "shim/messages/task_responses.h"
+#include "shim/options/resolve_options.h"
+#include "shim/options/runc_options.h"
 #include "shim/runtime/oci_runtime.h"
-#include "shim/task/answer.h"
+#include "shim/task/reply.h"
 #include "shim/task/container_exits.h"
 #include "shim/task/process.h"
 #include "shim/task/shared_gate.h"
@@ -31,29 +32,29 @@ namespace gantry::shim {
 class Container : public std::enable_shared_from_this<Container> {
  public:
   // `request` has been validated.
-  Container(TaskContext& context, messages::CreateTaskRequest request, messages::runc_v1::Options options);
+  Container(TaskContext& context, messages::CreateTaskRequest request, RuncOptions options);
   Container(const Container&) = delete;
 
   // What fails has been undone: no mount, process, fd or runtime state is left, and nothing was announced.
-  Co<Answer<messages::CreateTaskResponse>> Create(Time deadline);
-  Co<Answer<messages::StartResponse>> Start(std::string exec_id, Time deadline);
-  Answer<messages::Empty> AddExec(messages::ExecProcessRequest request);
+  Co<Reply<messages::CreateTaskResponse>> Create(Time deadline);
+  Co<Reply<messages::StartResponse>> Start(std::string exec_id, Time deadline);
+  Reply<messages::Empty> AddExec(messages::ExecProcessRequest request);
   // A second call while one is under way gets its answer.
-  Co<Answer<messages::DeleteResponse>> Delete(std::string exec_id, Time deadline);
+  Co<Reply<messages::DeleteResponse>> Delete(std::string exec_id, Time deadline);
   bool deleted() const { return init_.phase == Phase::kDeleted; }
 
-  Co<Answer<messages::Empty>> Kill(std::string exec_id, int signal, bool all, Time deadline);
-  Co<Answer<messages::Empty>> Pause(Time deadline);
-  Co<Answer<messages::Empty>> Resume(Time deadline);
-  Co<Answer<messages::Empty>> Update(std::string resources, Time deadline);
-  Co<Answer<messages::Empty>> Checkpoint(std::string image_path, messages::runc_v1::CheckpointOptions options, Time deadline);
-  Answer<messages::Empty> Resize(const std::string& exec_id, uint32_t width, uint32_t height);
-  Answer<messages::Empty> CloseStdin(const std::string& exec_id);
+  Co<Reply<messages::Empty>> Kill(std::string exec_id, int signal, bool all, Time deadline);
+  Co<Reply<messages::Empty>> Pause(Time deadline);
+  Co<Reply<messages::Empty>> Resume(Time deadline);
+  Co<Reply<messages::Empty>> Update(std::string resources, Time deadline);
+  Co<Reply<messages::Empty>> Checkpoint(std::string image_path, CheckpointOptions options, Time deadline);
+  Reply<messages::Empty> Resize(const std::string& exec_id, uint32_t width, uint32_t height);
+  Reply<messages::Empty> CloseStdin(const std::string& exec_id);
 
-  Answer<messages::StateResponse> State(const std::string& exec_id) const;
-  Co<Answer<messages::WaitResponse>> Wait(std::string exec_id, Time deadline);
-  Answer<messages::PidsResponse> Pids() const;
-  Answer<messages::StatsResponse> Stats();
+  Reply<messages::StateResponse> State(const std::string& exec_id) const;
+  Co<Reply<messages::WaitResponse>> Wait(std::string exec_id, Time deadline);
+  Reply<messages::PidsResponse> Pids() const;
+  Reply<messages::StatsResponse> Stats();
 
   // The kernel killed something in the container.
   void OutOfMemory();
@@ -77,7 +78,7 @@ class Container : public std::enable_shared_from_this<Container> {
   static Co<void> ThawQuietly(std::shared_ptr<Container> self);
 
   // container_create.cc
-  Co<Answer<messages::CreateTaskResponse>> CreateSteps(Time limit);
+  Co<Reply<messages::CreateTaskResponse>> CreateSteps(Time limit);
   Co<void> UndoCreate();
   CreateCommand CommandOfCreate() const;
   Co<wire::RpcStatus> BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix);
@@ -85,23 +86,23 @@ class Container : public std::enable_shared_from_this<Container> {
   void OwnInit();
 
   // container_start.cc
-  Co<Answer<messages::StartResponse>> StartInit(Time limit);
+  Co<Reply<messages::StartResponse>> StartInit(Time limit);
   Co<wire::RpcStatus> Restore(Time limit);
-  Co<Answer<messages::StartResponse>> StartExec(std::shared_ptr<Process> exec, Time limit);
+  Co<Reply<messages::StartResponse>> StartExec(std::shared_ptr<Process> exec, Time limit);
   Co<wire::RpcStatus> RunExec(std::shared_ptr<Process> exec, Time limit);
 
   // container_delete.cc
-  Co<Answer<messages::DeleteResponse>> DeleteInit(Time deadline);
-  Co<Answer<messages::DeleteResponse>> DeleteExec(std::string exec_id, Time deadline);
+  Co<Reply<messages::DeleteResponse>> DeleteInit(Time deadline);
+  Co<Reply<messages::DeleteResponse>> DeleteExec(std::string exec_id, Time deadline);
   Co<wire::RpcStatus> Dismantle(Time deadline);
 
   // container_signal.cc
-  Co<Answer<messages::Empty>> KillInit(int signal, bool all, Time deadline);
+  Co<Reply<messages::Empty>> KillInit(int signal, bool all, Time deadline);
   bool MaySignalDirectly() const;
 
   TaskContext& context_;
   const messages::CreateTaskRequest request_;
-  const messages::runc_v1::Options options_;
+  const RuncOptions options_;
   std::optional<OciRuntime> runtime_;
   std::optional<cgroup::Location> cgroup_;
   Process init_;
@@ -118,7 +119,7 @@ class Container : public std::enable_shared_from_this<Container> {
   struct Deletion {
     explicit Deletion(Loop& loop) : done(loop) {}
     Event done;
-    std::optional<Answer<messages::DeleteResponse>> answer;
+    std::optional<Reply<messages::DeleteResponse>> answer;
   };
   std::shared_ptr<Deletion> deletion_;
 };

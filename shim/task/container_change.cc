@@ -17,7 +17,7 @@ constexpr size_t kMaxDumpLogBytes = 16UL << 20;
 
 }  // namespace
 
-Co<Answer<messages::Empty>> Container::Pause(Time deadline) {
+Co<Reply<messages::Empty>> Container::Pause(Time deadline) {
   const auto self = shared_from_this();
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kPause, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
@@ -32,7 +32,7 @@ Co<Answer<messages::Empty>> Container::Pause(Time deadline) {
   co_return messages::Empty{};
 }
 
-Co<Answer<messages::Empty>> Container::Resume(Time deadline) {
+Co<Reply<messages::Empty>> Container::Resume(Time deadline) {
   const auto self = shared_from_this();
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kResume, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
@@ -43,7 +43,7 @@ Co<Answer<messages::Empty>> Container::Resume(Time deadline) {
   co_return messages::Empty{};
 }
 
-Co<Answer<messages::Empty>> Container::Update(std::string resources, Time deadline) {
+Co<Reply<messages::Empty>> Container::Update(std::string resources, Time deadline) {
   const auto self = shared_from_this();
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kUpdate, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
@@ -52,7 +52,7 @@ Co<Answer<messages::Empty>> Container::Update(std::string resources, Time deadli
   co_return messages::Empty{};
 }
 
-Co<Answer<messages::Empty>> Container::Checkpoint(std::string image_path, messages::runc_v1::CheckpointOptions options,
+Co<Reply<messages::Empty>> Container::Checkpoint(std::string image_path, CheckpointOptions options,
                                                   Time deadline) {
   const auto self = shared_from_this();
   const auto turn = co_await changes_.Enter();
@@ -85,7 +85,7 @@ Co<Answer<messages::Empty>> Container::Checkpoint(std::string image_path, messag
   co_return messages::Empty{};
 }
 
-Answer<messages::Empty> Container::Resize(const std::string& exec_id, uint32_t width, uint32_t height) {
+Reply<messages::Empty> Container::Resize(const std::string& exec_id, uint32_t width, uint32_t height) {
   const Process* process = Find(exec_id);
   if (process == nullptr) return NoSuchProcess(exec_id);
   if (!exec_id.empty() && process->phase == Phase::kStopped) return Unknown("cannot resize a stopped process");
@@ -95,7 +95,7 @@ Answer<messages::Empty> Container::Resize(const std::string& exec_id, uint32_t w
   return messages::Empty{};
 }
 
-Answer<messages::Empty> Container::CloseStdin(const std::string& exec_id) {
+Reply<messages::Empty> Container::CloseStdin(const std::string& exec_id) {
   const Process* process = Find(exec_id);
   if (process == nullptr) return NoSuchProcess(exec_id);
   if (process->io) process->io->CloseStdin();

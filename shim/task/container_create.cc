@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/kernel/file.h"
-#include "shim/options/options_file.h"
+#include "shim/options/bundle_options.h"
 #include "shim/task/container.h"
 #include "shim/task/publish.h"
 #include "shim/task/rootfs.h"
@@ -33,7 +33,7 @@ kernel::Result<pid_t> ReadPidFile(const std::string& path) {
   return pid;
 }
 
-Co<Answer<messages::CreateTaskResponse>> Container::Create(Time deadline) {
+Co<Reply<messages::CreateTaskResponse>> Container::Create(Time deadline) {
   const auto self = shared_from_this();
   const auto turn = co_await changes_.Enter();
   auto answer = co_await CreateSteps(Limit(deadline));
@@ -41,7 +41,7 @@ Co<Answer<messages::CreateTaskResponse>> Container::Create(Time deadline) {
   co_return answer;
 }
 
-Co<Answer<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
+Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
   const std::string name = options_.binary_name.empty() ? std::string(kDefaultRuntime) : options_.binary_name;
   auto binary = FindBinary(name, context_.path);
   if (!binary) co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
@@ -51,7 +51,8 @@ Co<Answer<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
                                    .systemd_cgroup = options_.systemd_cgroup,
                                    .environment = context_.environment},
                    request_.bundle);
-  if (auto written = WriteOptions(request_.bundle, options_); !written) co_return Unknown(written.error().Text());
+  if (auto written = WriteBundleOptions(request_.bundle, options_); !written) co_return Unknown(written.error().Text());
+  if (auto written = WriteBundleRuntime(request_.bundle, options_.binary_name); !written) co_return Unknown(written.error().Text());
 
   std::vector<RootfsMount> mounts;
   for (const messages::Mount& mount : request_.rootfs) {

@@ -39,7 +39,7 @@ messages::DeleteResponse Outcome(const Process& process) {
 
 }  // namespace
 
-Co<Answer<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time deadline) {
+Co<Reply<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
   if (!exec_id.empty()) co_return co_await DeleteExec(std::move(exec_id), deadline);
   if (const std::shared_ptr<Deletion> running = deletion_) {
@@ -55,7 +55,7 @@ Co<Answer<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time
   co_return *mine->answer;
 }
 
-Co<Answer<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
+Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
   const auto turn = co_await changes_.Enter();
   if (deleted()) co_return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
   if (auto refused = RefuseInit(Verb::kDelete, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
@@ -92,7 +92,7 @@ Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
   co_return wire::RpcStatus{};
 }
 
-Co<Answer<messages::DeleteResponse>> Container::DeleteExec(std::string exec_id, Time deadline) {
+Co<Reply<messages::DeleteResponse>> Container::DeleteExec(std::string exec_id, Time deadline) {
   const std::shared_ptr<Process> exec = FindExec(exec_id);
   if (!exec) co_return NoSuchProcess(exec_id);
   if (auto refused = RefuseExec(Verb::kDelete, exec->phase)) co_return Unknown(*std::move(refused));

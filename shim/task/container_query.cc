@@ -21,7 +21,7 @@ messages::Status StatusOf(Phase phase) {
 
 }  // namespace
 
-Answer<messages::StateResponse> Container::State(const std::string& exec_id) const {
+Reply<messages::StateResponse> Container::State(const std::string& exec_id) const {
   const Process* process = Find(exec_id);
   if (process == nullptr) return NoSuchProcess(exec_id);
   messages::StateResponse response{.id = process->stdio.id,
@@ -41,7 +41,7 @@ Answer<messages::StateResponse> Container::State(const std::string& exec_id) con
   return response;
 }
 
-Co<Answer<messages::WaitResponse>> Container::Wait(std::string exec_id, Time deadline) {
+Co<Reply<messages::WaitResponse>> Container::Wait(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
   const std::shared_ptr<Process> exec = FindExec(exec_id);
   if (!exec_id.empty() && !exec) co_return NoSuchProcess(exec_id);
@@ -57,7 +57,7 @@ Co<Answer<messages::WaitResponse>> Container::Wait(std::string exec_id, Time dea
   co_return response;
 }
 
-Answer<messages::StatsResponse> Container::Stats() {
+Reply<messages::StatsResponse> Container::Stats() {
   if (!cgroup_) return wire::MakeStatus(wire::RpcCode::kNotFound, "cgroup does not exist");
   const Time now = Clock::now();
   // Some files of the kernel take long to make, and who asks in a circle gets the same again.

@@ -38,7 +38,7 @@ wire::RpcStatus Signal(pid_t pid, int signal) {
 
 }  // namespace
 
-Co<Answer<messages::Empty>> Container::Kill(std::string exec_id, int signal, bool all, Time deadline) {
+Co<Reply<messages::Empty>> Container::Kill(std::string exec_id, int signal, bool all, Time deadline) {
   const auto self = shared_from_this();
   if (exec_id.empty()) co_return co_await KillInit(signal, all, deadline);
   const std::shared_ptr<Process> exec = FindExec(exec_id);
@@ -53,7 +53,7 @@ Co<Answer<messages::Empty>> Container::Kill(std::string exec_id, int signal, boo
   co_return messages::Empty{};
 }
 
-Co<Answer<messages::Empty>> Container::KillInit(int signal, bool all, Time deadline) {
+Co<Reply<messages::Empty>> Container::KillInit(int signal, bool all, Time deadline) {
   if (deleted()) co_return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
   wire::RpcStatus status;
   if (exits_.init_ended() && !all) {
@@ -78,7 +78,7 @@ bool Container::MaySignalDirectly() const {
          (init_.phase == Phase::kCreated || init_.phase == Phase::kRunning);
 }
 
-Answer<messages::PidsResponse> Container::Pids() const {
+Reply<messages::PidsResponse> Container::Pids() const {
   if (deleted()) return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
   messages::PidsResponse response;
   if (!cgroup_) return response;

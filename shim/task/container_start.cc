@@ -16,7 +16,7 @@ constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
 
 }  // namespace
 
-Co<Answer<messages::StartResponse>> Container::Start(std::string exec_id, Time deadline) {
+Co<Reply<messages::StartResponse>> Container::Start(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
   if (exec_id.empty()) co_return co_await StartInit(Limit(deadline));
   const std::shared_ptr<Process> exec = FindExec(exec_id);
@@ -24,7 +24,7 @@ Co<Answer<messages::StartResponse>> Container::Start(std::string exec_id, Time d
   co_return co_await StartExec(exec, Limit(deadline));
 }
 
-Co<Answer<messages::StartResponse>> Container::StartInit(Time limit) {
+Co<Reply<messages::StartResponse>> Container::StartInit(Time limit) {
   const auto turn = co_await changes_.Enter();
   const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
   if (auto refused = RefuseInit(Verb::kStart, init_.phase, origin)) co_return Unknown(*std::move(refused));
@@ -57,7 +57,7 @@ Co<wire::RpcStatus> Container::Restore(Time limit) {
   co_return begun;
 }
 
-Answer<messages::Empty> Container::AddExec(messages::ExecProcessRequest request) {
+Reply<messages::Empty> Container::AddExec(messages::ExecProcessRequest request) {
   const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
   if (execs_.contains(request.exec_id)) return wire::MakeStatus(wire::RpcCode::kAlreadyExists, "id " + request.exec_id);
   if (auto refused = RefuseInit(Verb::kExec, init_.phase, origin)) return Unknown(*std::move(refused));
@@ -78,7 +78,7 @@ Answer<messages::Empty> Container::AddExec(messages::ExecProcessRequest request)
   return messages::Empty{};
 }
 
-Co<Answer<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process> exec, Time limit) {
+Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process> exec, Time limit) {
   std::optional<SharedGate::Inside> inside;
   {
     // What freezes the container is over, or has not begun.

@@ -25,6 +25,7 @@ struct TaskContext {
   // Queues an event, in the order of the calls.
   std::function<void(std::string_view topic, messages::Any event)> publish;
   std::string ns;
+  std::function<void(std::string line)> log;
   std::vector<std::string> environment;  // of runtimes
   std::string path;                      // where runtimes are looked for
 };

@@ -10,12 +10,12 @@ namespace gantry::shim {
 
 // What a call is answered: a T, or why there is none.
 template <typename T>
-struct [[nodiscard]] Answer {
+struct [[nodiscard]] Reply {
   wire::RpcStatus status;
   T value{};
 
-  Answer(T answer) : value(std::move(answer)) {}                // NOLINT
-  Answer(wire::RpcStatus failed) : status(std::move(failed)) {}  // NOLINT
+  Reply(T answer) : value(std::move(answer)) {}                // NOLINT
+  Reply(wire::RpcStatus failed) : status(std::move(failed)) {}  // NOLINT
 
   bool ok() const { return status.ok(); }
 };
