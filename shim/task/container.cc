@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "shim/json/spec_scan.h"
-#include "shim/task/publish.h"
 
 namespace gantry::shim {
 namespace {
@@ -62,7 +61,7 @@ void Container::KillLeftovers() {
   if (cgroup_) cgroup_->KillAll().Ignore();               // one without a cgroup cannot be told from others
 }
 
-void Container::OutOfMemory() { Publish(context_, messages::TaskOOM{.container_id = id()}); }
+void Container::OutOfMemory() { context_.events.Publish(messages::TaskOOM{.container_id = id()}); }
 
 void Container::AnnounceInitExit(const Exit& exit) {
   if (cgroup_ && context_.oom.ReadLast(id())) OutOfMemory();
@@ -74,11 +73,12 @@ void Container::AnnounceInitExit(const Exit& exit) {
 void Container::Announce(Process& process, const Exit& exit) {
   process.exit = exit;
   if (process.io) process.io->ProcessExited();
-  Publish(context_, messages::TaskExit{.container_id = id(),
+  context_.events.Publish(messages::TaskExit{.container_id = id(),
                                        .id = process.stdio.id,
                                        .pid = static_cast<uint32_t>(process.pid),
                                        .exit_status = static_cast<uint32_t>(exit.status.AsShellCode()),
-                                       .exited_at = ToTimestamp(exit.at)});
+                                       .exited_at = ToTimestamp(exit.at)},
+                          exit.at);
   process.ended.Set();
 }
 

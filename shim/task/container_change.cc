@@ -7,7 +7,6 @@
 #include "core/kernel/file.h"
 #include "core/kernel/tree.h"
 #include "shim/task/container.h"
-#include "shim/task/publish.h"
 
 namespace gantry::shim {
 namespace {
@@ -28,7 +27,7 @@ Co<Reply<messages::Empty>> Container::Pause(Time deadline) {
   const RuntimeOutcome outcome = co_await runtime_->Run({"pause", id()}, Limit(deadline));
   if (init_.phase == Phase::kPausing) init_.phase = outcome.ok ? Phase::kPaused : Phase::kRunning;
   if (!outcome.ok) co_return Unknown("OCI runtime pause failed: " + outcome.error);
-  Publish(context_, messages::TaskPaused{.container_id = id()});
+  context_.events.Publish(messages::TaskPaused{.container_id = id()});
   co_return messages::Empty{};
 }
 
@@ -39,7 +38,7 @@ Co<Reply<messages::Empty>> Container::Resume(Time deadline) {
   const RuntimeOutcome outcome = co_await runtime_->Run({"resume", id()}, Limit(deadline));
   if (!outcome.ok) co_return Unknown("OCI runtime resume failed: " + outcome.error);
   if (init_.phase == Phase::kPaused) init_.phase = Phase::kRunning;
-  Publish(context_, messages::TaskResumed{.container_id = id()});
+  context_.events.Publish(messages::TaskResumed{.container_id = id()});
   co_return messages::Empty{};
 }
 

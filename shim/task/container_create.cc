@@ -10,7 +10,6 @@
 #include "core/kernel/file.h"
 #include "shim/options/bundle_options.h"
 #include "shim/task/container.h"
-#include "shim/task/publish.h"
 #include "shim/task/rootfs.h"
 
 namespace gantry::shim {
@@ -108,7 +107,7 @@ Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command,
 }
 
 void Container::PublishCreated() {
-  Publish(context_, messages::TaskCreate{
+  context_.events.Publish(messages::TaskCreate{
                         .container_id = id(),
                         .bundle = request_.bundle,
                         .rootfs = request_.rootfs,

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "shim/task/container.h"
-#include "shim/task/publish.h"
 #include "shim/task/rootfs.h"
 
 namespace gantry::shim {
@@ -63,7 +62,7 @@ Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
   init_.phase = Phase::kDeleted;
   context_.oom.Forget(id());
   const messages::DeleteResponse response = Outcome(init_);
-  Publish(context_, messages::TaskDelete{.container_id = id(),
+  context_.events.Publish(messages::TaskDelete{.container_id = id(),
                                          .pid = response.pid,
                                          .exit_status = response.exit_status,
                                          .exited_at = response.exited_at});

@@ -7,7 +7,6 @@
 
 #include "core/kernel/file.h"
 #include "shim/task/container.h"
-#include "shim/task/publish.h"
 
 namespace gantry::shim {
 namespace {
@@ -38,7 +37,7 @@ Co<Reply<messages::StartResponse>> Container::StartInit(Time limit) {
   }
   if (status.ok()) {
     init_.phase = Phase::kRunning;
-    Publish(context_, messages::TaskStart{.container_id = id(), .pid = static_cast<uint32_t>(init_.pid)});
+    context_.events.Publish(messages::TaskStart{.container_id = id(), .pid = static_cast<uint32_t>(init_.pid)});
   }
   exits_.InitStartDone();
   if (!status.ok()) co_return status;
@@ -74,7 +73,7 @@ Reply<messages::Empty> Container::AddExec(messages::ExecProcessRequest request) 
                                                                     .bundle = request_.bundle});
   exec->exec_spec = *std::move(spec);
   execs_.emplace(request.exec_id, std::move(exec));
-  Publish(context_, messages::TaskExecAdded{.container_id = id(), .exec_id = request.exec_id});
+  context_.events.Publish(messages::TaskExecAdded{.container_id = id(), .exec_id = request.exec_id});
   return messages::Empty{};
 }
 
@@ -134,7 +133,7 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   }
   exec->pid = *pid;
   exec->phase = Phase::kRunning;
-  Publish(context_,
+  context_.events.Publish(
           messages::TaskExecStarted{.container_id = id(), .exec_id = exec_id, .pid = static_cast<uint32_t>(exec->pid)});
   context_.ledger.Own(exec->pid, [self = shared_from_this(), exec](const Exit& exit) {
     exec->phase = Phase::kStopped;

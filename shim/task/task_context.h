@@ -3,13 +3,12 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "shim/cgroup/oom_watcher.h"
+#include "shim/events/publisher.h"
 #include "shim/io/io_context.h"
 #include "shim/loop/loop.h"
-#include "shim/messages/types.h"
 #include "shim/process/children.h"
 #include "shim/task/exit_ledger.h"
 
@@ -21,9 +20,8 @@ struct TaskContext {
   Children& children;
   ExitLedger& ledger;
   IoContext& io;
-  OomWatcher& oom;
-  // Queues an event, in the order of the calls.
-  std::function<void(std::string_view topic, messages::Any event)> publish;
+  cgroup::OomWatcher& oom;
+  Publisher& events;
   std::string ns;
   std::function<void(std::string line)> log;
   std::vector<std::string> environment;  // of runtimes
