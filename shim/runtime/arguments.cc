@@ -44,6 +44,12 @@ Arguments ExecArguments(const ExecCommand& options, const std::string& id) {
   return arguments;
 }
 
+Arguments StartArguments(const std::string& id) { return {"start", id}; }
+
+Arguments PauseArguments(const std::string& id) { return {"pause", id}; }
+
+Arguments ResumeArguments(const std::string& id) { return {"resume", id}; }
+
 Arguments KillArguments(const std::string& id, int signal, bool all) {
   Arguments arguments = {"kill"};
   AddIf(arguments, all, "--all");

@@ -36,6 +36,9 @@ struct ExecCommand {
 };
 Arguments ExecArguments(const ExecCommand& options, const std::string& id);
 
+Arguments StartArguments(const std::string& id);
+Arguments PauseArguments(const std::string& id);
+Arguments ResumeArguments(const std::string& id);
 Arguments KillArguments(const std::string& id, int signal, bool all);
 Arguments DeleteArguments(const std::string& id, bool force);
 // Reads LinuxResources from its input.

@@ -47,6 +47,12 @@ TEST(Arguments, Exec) {
                           "--pid-file", "/b/e.pid", "c"));
 }
 
+TEST(Arguments, CommandsWithAnIdAlone) {
+  EXPECT_THAT(StartArguments("c"), ElementsAre("start", "c"));
+  EXPECT_THAT(PauseArguments("c"), ElementsAre("pause", "c"));
+  EXPECT_THAT(ResumeArguments("c"), ElementsAre("resume", "c"));
+}
+
 TEST(Arguments, KillDeleteUpdate) {
   EXPECT_THAT(KillArguments("c", 9, false), ElementsAre("kill", "c", "9"));
   EXPECT_THAT(KillArguments("c", 15, true), ElementsAre("kill", "--all", "c", "15"));

@@ -77,7 +77,8 @@ class OciRuntime {
   Co<RuntimeOutcome> Run(Arguments arguments, Time deadline,
                          std::optional<std::string> input = std::nullopt);
 
-  // Whether the runtime has state of that container. Each tells of one that it does not know in words of its own.
+  // Whether the runtime has state of that container. Each tells of one that it does not know in
+  // words of its own.
   bool Knows(const std::string& id) const;
 
   const RuntimeSettings& settings() const { return settings_; }

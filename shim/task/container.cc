@@ -58,14 +58,15 @@ wire::RpcStatus Container::NoSuchProcess(const std::string& exec_id) {
 void Container::KillLeftovers() {
   const auto spec = ScanSpecFile(InBundle("config.json"), {});
   if (spec.ok() && spec->private_pid_namespace) return;  // the kernel has done it
-  if (cgroup_) cgroup_->KillAll().Ignore();               // one without a cgroup cannot be told from others
+  if (cgroup_) cgroup_->KillAll().Ignore();  // one without a cgroup cannot be told from others
 }
 
 void Container::OutOfMemory() { context_.events.Publish(messages::TaskOOM{.container_id = id()}); }
 
 void Container::AnnounceInitExit(const Exit& exit) {
   if (cgroup_ && context_.oom.ReadLast(id())) OutOfMemory();
-  if (init_.phase == Phase::kPaused || init_.phase == Phase::kPausing) shim::Start(ThawQuietly(shared_from_this()));
+  if (init_.phase == Phase::kPaused || init_.phase == Phase::kPausing)
+    shim::Start(ThawQuietly(shared_from_this()));
   init_.phase = Phase::kStopped;
   Announce(init_, exit);
 }
@@ -73,19 +74,20 @@ void Container::AnnounceInitExit(const Exit& exit) {
 void Container::Announce(Process& process, const Exit& exit) {
   process.exit = exit;
   if (process.io) process.io->ProcessExited();
-  context_.events.Publish(messages::TaskExit{.container_id = id(),
-                                       .id = process.stdio.id,
-                                       .pid = static_cast<uint32_t>(process.pid),
-                                       .exit_status = static_cast<uint32_t>(exit.status.AsShellCode()),
-                                       .exited_at = ToTimestamp(exit.at)},
-                          exit.at);
+  context_.events.Publish(
+      messages::TaskExit{.container_id = id(),
+                         .id = process.stdio.id,
+                         .pid = static_cast<uint32_t>(process.pid),
+                         .exit_status = static_cast<uint32_t>(exit.status.AsShellCode()),
+                         .exited_at = ToTimestamp(exit.at)},
+      exit.at);
   process.ended.Set();
 }
 
 // The freezer of cgroup v1 would stop a delete.
 Co<void> Container::ThawQuietly(std::shared_ptr<Container> self) {
   const auto turn = co_await self->changes_.Enter();
-  (void)co_await self->runtime_->Run({"resume", self->id()}, Limit(kNever));
+  (void)co_await self->runtime_->Run(ResumeArguments(self->id()), Limit(kNever));
 }
 
 }  // namespace gantry::shim

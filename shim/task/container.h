@@ -15,27 +15,29 @@
 #include "shim/options/resolve_options.h"
 #include "shim/options/runc_options.h"
 #include "shim/runtime/oci_runtime.h"
-#include "shim/task/reply.h"
 #include "shim/task/container_exits.h"
 #include "shim/task/process.h"
+#include "shim/task/reply.h"
 #include "shim/task/shared_gate.h"
 #include "shim/task/task_context.h"
 
 namespace gantry::shim {
 
-// A container and its processes, and what the Task service does to them. Where an exec id is asked for, an empty one means the init
-// process.
+// A container and its processes, and what the Task service does to them. Where an exec id is asked
+// for, an empty one means the init process.
 //
-// What changes the container happens one after the other; the questions (State, Wait, Pids, Stats) never wait for that. Whoever
-// runs one of the coroutines holds the container by a shared_ptr. What was begun is finished, whether or not somebody still
-// waits for the answer; a runtime that hangs is killed after kRuntimePatience, or at the caller's deadline if that is later.
+// What changes the container happens one after the other; the questions (State, Wait, Pids, Stats)
+// never wait for that. Whoever runs one of the coroutines holds the container by a shared_ptr. What
+// was begun is finished, whether or not somebody still waits for the answer; a runtime that hangs
+// is killed after kRuntimePatience, or at the caller's deadline if that is later.
 class Container : public std::enable_shared_from_this<Container> {
  public:
   // `request` has been validated.
   Container(TaskContext& context, messages::CreateTaskRequest request, RuncOptions options);
   Container(const Container&) = delete;
 
-  // What fails has been undone: no mount, process, fd or runtime state is left, and nothing was announced.
+  // What fails has been undone: no mount, process, fd or runtime state is left, and nothing was
+  // announced.
   Co<Reply<messages::CreateTaskResponse>> Create(Time deadline);
   Co<Reply<messages::StartResponse>> Start(std::string exec_id, Time deadline);
   Reply<messages::Empty> AddExec(messages::ExecProcessRequest request);
@@ -47,7 +49,8 @@ class Container : public std::enable_shared_from_this<Container> {
   Co<Reply<messages::Empty>> Pause(Time deadline);
   Co<Reply<messages::Empty>> Resume(Time deadline);
   Co<Reply<messages::Empty>> Update(std::string resources, Time deadline);
-  Co<Reply<messages::Empty>> Checkpoint(std::string image_path, CheckpointOptions options, Time deadline);
+  Co<Reply<messages::Empty>> Checkpoint(std::string image_path, CheckpointOptions options,
+                                        Time deadline);
   Reply<messages::Empty> Resize(const std::string& exec_id, uint32_t width, uint32_t height);
   Reply<messages::Empty> CloseStdin(const std::string& exec_id);
 

@@ -27,7 +27,8 @@ kernel::Result<pid_t> ReadPidFile(const std::string& path) {
   if (!text) return text.error();
   const size_t start = text->find_first_not_of(" \t\r\n");
   pid_t pid = 0;
-  if (start != std::string::npos) std::from_chars(text->data() + start, text->data() + text->size(), pid);
+  if (start != std::string::npos)
+    std::from_chars(text->data() + start, text->data() + text->size(), pid);
   if (pid <= 0) return kernel::Error{EINVAL, "no pid in " + path};
   return pid;
 }
@@ -41,24 +42,33 @@ Co<Reply<messages::CreateTaskResponse>> Container::Create(Time deadline) {
 }
 
 Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
-  const std::string name = options_.binary_name.empty() ? std::string(kDefaultRuntime) : options_.binary_name;
+  const std::string name =
+      options_.binary_name.empty() ? std::string(kDefaultRuntime) : options_.binary_name;
   auto binary = FindBinary(name, context_.path);
-  if (!binary) co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
-  runtime_.emplace(context_.loop, context_.children,
-                   RuntimeSettings{.binary = *binary,
-                                   .root = (options_.root.empty() ? std::string(kDefaultRoot) : options_.root) + "/" + context_.ns,
-                                   .systemd_cgroup = options_.systemd_cgroup,
-                                   .environment = context_.environment},
-                   request_.bundle);
-  if (auto written = WriteBundleOptions(request_.bundle, options_); !written) co_return Unknown(written.error().Text());
-  if (auto written = WriteBundleRuntime(request_.bundle, options_.binary_name); !written) co_return Unknown(written.error().Text());
+  if (!binary)
+    co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
+  runtime_.emplace(
+      context_.loop, context_.children,
+      RuntimeSettings{.binary = *binary,
+                      .root = (options_.root.empty() ? std::string(kDefaultRoot) : options_.root) +
+                              "/" + context_.ns,
+                      .systemd_cgroup = options_.systemd_cgroup,
+                      .environment = context_.environment},
+      request_.bundle);
+  if (auto written = WriteBundleOptions(request_.bundle, options_); !written)
+    co_return Unknown(written.error().Text());
+  if (auto written = WriteBundleRuntime(request_.bundle, options_.binary_name); !written)
+    co_return Unknown(written.error().Text());
 
   std::vector<RootfsMount> mounts;
   for (const messages::Mount& mount : request_.rootfs) {
-    mounts.push_back({.spec = {.type = mount.type, .source = mount.source, .options = mount.options}, .target = mount.target});
+    mounts.push_back(
+        {.spec = {.type = mount.type, .source = mount.source, .options = mount.options},
+         .target = mount.target});
   }
   mounted_ = !mounts.empty();
-  auto mounted = co_await MountRootfs(context_.loop, context_.children, request_.bundle, std::move(mounts), limit);
+  auto mounted = co_await MountRootfs(context_.loop, context_.children, request_.bundle,
+                                      std::move(mounts), limit);
   if (!mounted) co_return Unknown("failed to mount rootfs component: " + mounted.error().Text());
 
   auto io = MakeProcessIo(context_.io, init_.stdio);
@@ -70,7 +80,8 @@ Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
   // A restored container has no process before its start.
   if (request_.checkpoint.empty()) {
     const auto pending = context_.ledger.Begin();
-    auto command = runtime_->Spawn(CreateArguments(CommandOfCreate(), id()), {.stdio = init_.io->RuntimeStdio()}, limit);
+    auto command = runtime_->Spawn(CreateArguments(CommandOfCreate(), id()),
+                                   {.stdio = init_.io->RuntimeStdio()}, limit);
     wire::RpcStatus begun = co_await BeginInit(std::move(command), kFailed);
     if (!begun.ok()) co_return begun;
     PublishCreated();
@@ -89,13 +100,15 @@ CreateCommand Container::CommandOfCreate() const {
           .no_new_keyring = options_.no_new_keyring};
 }
 
-Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix) {
+Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command,
+                                         std::string prefix) {
   if (!command) co_return Unknown(prefix + command.error().Text());
   runtime_has_state_ = true;
   init_.io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
   if (!outcome.ok) {
-    if (outcome.timed_out) co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, prefix + outcome.error);
+    if (outcome.timed_out)
+      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, prefix + outcome.error);
     co_return Unknown(prefix + outcome.error);
   }
   auto connected = co_await init_.io->Connect(Clock::now() + kIoPatience);
@@ -108,32 +121,35 @@ Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command,
 
 void Container::PublishCreated() {
   context_.events.Publish(messages::TaskCreate{
-                        .container_id = id(),
-                        .bundle = request_.bundle,
-                        .rootfs = request_.rootfs,
-                        .io = messages::TaskIO{.stdin = request_.stdin,
-                                               .stdout = request_.stdout,
-                                               .stderr = request_.stderr,
-                                               .terminal = request_.terminal},
-                        .checkpoint = request_.checkpoint,
-                        .pid = static_cast<uint32_t>(init_.pid),
-                    });
+      .container_id = id(),
+      .bundle = request_.bundle,
+      .rootfs = request_.rootfs,
+      .io = messages::TaskIO{.stdin = request_.stdin,
+                             .stdout = request_.stdout,
+                             .stderr = request_.stderr,
+                             .terminal = request_.terminal},
+      .checkpoint = request_.checkpoint,
+      .pid = static_cast<uint32_t>(init_.pid),
+  });
 }
 
 // The process is in its cgroup now, and its exit, which may have been, is ours.
 void Container::OwnInit() {
   if (auto found = cgroup::Location::Of(init_.pid)) {
     cgroup_ = *std::move(found);
-    context_.oom.Watch(id(), *cgroup_).Ignore();  // then an OOM kill shows as a death by SIGKILL alone
+    context_.oom.Watch(id(), *cgroup_)
+        .Ignore();  // then an OOM kill shows as a death by SIGKILL alone
   }
-  context_.ledger.Own(init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
+  context_.ledger.Own(
+      init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
 }
 
 Co<void> Container::UndoCreate() {
   const Time limit = Limit(kNever);
   if (init_.io) co_await init_.io->Close();
   if (runtime_has_state_) (void)co_await runtime_->Run(DeleteArguments(id(), true), limit);
-  if (mounted_) (void)co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
+  if (mounted_)
+    (void)co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
 }
 
 }  // namespace gantry::shim

@@ -19,10 +19,12 @@ constexpr Clock::duration kExitPatience = std::chrono::seconds(2);
 Time DrainLimit(Time deadline) {
   const Time now = Clock::now();
   if (deadline == kNever) return now + kDrainPatience;
-  return now + std::clamp(Clock::duration((deadline - now) / 2), Clock::duration::zero(), kDrainPatience);
+  return now +
+         std::clamp(Clock::duration((deadline - now) / 2), Clock::duration::zero(), kDrainPatience);
 }
 
-Co<void> DrainAndTell(std::shared_ptr<Container> self, ProcessIo& io, Time limit, std::shared_ptr<Event> done) {
+Co<void> DrainAndTell(std::shared_ptr<Container> /*self*/, ProcessIo& io, Time limit,
+                      std::shared_ptr<Event> done) {
   co_await io.Drain(limit);
   done->Set();
 }
@@ -43,7 +45,8 @@ Co<Reply<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time 
   if (!exec_id.empty()) co_return co_await DeleteExec(std::move(exec_id), deadline);
   if (const std::shared_ptr<Deletion> running = deletion_) {
     if (!co_await running->done.Wait(deadline)) {
-      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "delete of " + id() + " goes on");
+      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded,
+                                 "delete of " + id() + " goes on");
     }
     co_return *running->answer;
   }
@@ -57,15 +60,16 @@ Co<Reply<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time 
 Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
   const auto turn = co_await changes_.Enter();
   if (deleted()) co_return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
-  if (auto refused = RefuseInit(Verb::kDelete, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  if (auto refused = RefuseInit(Verb::kDelete, init_.phase, Origin::kFresh))
+    co_return Unknown(*std::move(refused));
   if (auto failed = co_await Dismantle(deadline); !failed.ok()) co_return failed;
   init_.phase = Phase::kDeleted;
   context_.oom.Forget(id());
   const messages::DeleteResponse response = Outcome(init_);
   context_.events.Publish(messages::TaskDelete{.container_id = id(),
-                                         .pid = response.pid,
-                                         .exit_status = response.exit_status,
-                                         .exited_at = response.exited_at});
+                                               .pid = response.pid,
+                                               .exit_status = response.exit_status,
+                                               .exited_at = response.exited_at});
   co_return response;
 }
 
@@ -85,7 +89,8 @@ Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
   if (!outcome.ok) co_return Unknown("failed to delete task: " + outcome.error);
   co_await init_.io->Close();
   if (mounted_) {
-    auto unmounted = co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
+    auto unmounted =
+        co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
     if (!unmounted) co_return Unknown("failed rootfs umount: " + unmounted.error().Text());
   }
   co_return wire::RpcStatus{};

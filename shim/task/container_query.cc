@@ -9,12 +9,18 @@ namespace {
 
 messages::Status StatusOf(Phase phase) {
   switch (phase) {
-    case Phase::kCreated: return messages::Status::kCreated;
-    case Phase::kRunning: return messages::Status::kRunning;
-    case Phase::kPausing: return messages::Status::kPausing;
-    case Phase::kPaused: return messages::Status::kPaused;
-    case Phase::kStopped: return messages::Status::kStopped;
-    case Phase::kDeleted: break;
+    case Phase::kCreated:
+      return messages::Status::kCreated;
+    case Phase::kRunning:
+      return messages::Status::kRunning;
+    case Phase::kPausing:
+      return messages::Status::kPausing;
+    case Phase::kPaused:
+      return messages::Status::kPaused;
+    case Phase::kStopped:
+      return messages::Status::kStopped;
+    case Phase::kDeleted:
+      break;
   }
   return messages::Status::kUnknown;
 }
@@ -33,7 +39,8 @@ Reply<messages::StateResponse> Container::State(const std::string& exec_id) cons
                                    .stderr = process->stdio.err,
                                    .terminal = process->stdio.terminal};
   // What freezes the container freezes its execs.
-  if (init_.phase == Phase::kPausing || init_.phase == Phase::kPaused) response.status = StatusOf(init_.phase);
+  if (init_.phase == Phase::kPausing || init_.phase == Phase::kPaused)
+    response.status = StatusOf(init_.phase);
   if (process->exit) {
     response.exit_status = static_cast<uint32_t>(process->exit->status.AsShellCode());
     response.exited_at = ToTimestamp(process->exit->at);

@@ -14,17 +14,22 @@
 namespace gantry::shim {
 namespace {
 
-wire::RpcStatus Finished() { return wire::MakeStatus(wire::RpcCode::kNotFound, "process already finished"); }
+wire::RpcStatus Finished() {
+  return wire::MakeStatus(wire::RpcCode::kNotFound, "process already finished");
+}
 
 bool Contains(std::string_view text, std::string_view part) {
-  const auto same = [](char a, char b) { return ::tolower(static_cast<unsigned char>(a)) == ::tolower(static_cast<unsigned char>(b)); };
+  const auto same = [](char a, char b) {
+    return ::tolower(static_cast<unsigned char>(a)) == ::tolower(static_cast<unsigned char>(b));
+  };
   return std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
 }
 
 // What a runtime says of a kill that failed.
 wire::RpcStatus KillError(const RuntimeOutcome& outcome) {
   const std::string text = outcome.error + "\n" + outcome.output;
-  for (const char* gone : {"os: process already finished", "container not running", "no such process"}) {
+  for (const char* gone :
+       {"os: process already finished", "container not running", "no such process"}) {
     if (Contains(text, gone)) return Finished();
   }
   return Unknown("unknown error after kill: " + outcome.error);
@@ -38,7 +43,8 @@ wire::RpcStatus Signal(pid_t pid, int signal) {
 
 }  // namespace
 
-Co<Reply<messages::Empty>> Container::Kill(std::string exec_id, int signal, bool all, Time deadline) {
+Co<Reply<messages::Empty>> Container::Kill(std::string exec_id, int signal, bool all,
+                                           Time deadline) {
   const auto self = shared_from_this();
   if (exec_id.empty()) co_return co_await KillInit(signal, all, deadline);
   const std::shared_ptr<Process> exec = FindExec(exec_id);
@@ -61,16 +67,20 @@ Co<Reply<messages::Empty>> Container::KillInit(int signal, bool all, Time deadli
   } else if (!all && MaySignalDirectly()) {
     status = Signal(init_.pid, signal);
   } else {
-    const RuntimeOutcome outcome = co_await runtime_->Run(KillArguments(id(), signal, all), Limit(deadline));
+    const RuntimeOutcome outcome =
+        co_await runtime_->Run(KillArguments(id(), signal, all), Limit(deadline));
     if (!outcome.ok) {
-      status = runtime_->Knows(id()) ? KillError(outcome) : wire::MakeStatus(wire::RpcCode::kNotFound, "no such container");
+      status = runtime_->Knows(id())
+                   ? KillError(outcome)
+                   : wire::MakeStatus(wire::RpcCode::kNotFound, "no such container");
     }
   }
   if (!status.ok()) co_return status;
   co_return messages::Empty{};
 }
 
-// These runtimes do the same; others may have a machine in between. What is frozen, the runtime thaws where it must.
+// These runtimes do the same; others may have a machine in between. What is frozen, the runtime
+// thaws where it must.
 bool Container::MaySignalDirectly() const {
   const std::string& binary = runtime_->settings().binary;
   const std::string_view name = std::string_view(binary).substr(binary.rfind('/') + 1);
@@ -89,7 +99,8 @@ Reply<messages::PidsResponse> Container::Pids() const {
     const auto exec = std::find_if(execs_.begin(), execs_.end(), [pid](const auto& entry) {
       return entry.second->pid == pid && entry.second->phase == Phase::kRunning;
     });
-    if (exec != execs_.end()) info.info = messages::Pack(messages::runc_v1::ProcessDetails{.exec_id = exec->first});
+    if (exec != execs_.end())
+      info.info = messages::Pack(messages::runc_v1::ProcessDetails{.exec_id = exec->first});
     response.processes.push_back(std::move(info));
   }
   return response;

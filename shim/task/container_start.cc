@@ -26,18 +26,20 @@ Co<Reply<messages::StartResponse>> Container::Start(std::string exec_id, Time de
 Co<Reply<messages::StartResponse>> Container::StartInit(Time limit) {
   const auto turn = co_await changes_.Enter();
   const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
-  if (auto refused = RefuseInit(Verb::kStart, init_.phase, origin)) co_return Unknown(*std::move(refused));
+  if (auto refused = RefuseInit(Verb::kStart, init_.phase, origin))
+    co_return Unknown(*std::move(refused));
   exits_.InitStarting();
   wire::RpcStatus status;
   if (origin == Origin::kCheckpoint) {
     status = co_await Restore(limit);
   } else {
-    const RuntimeOutcome outcome = co_await runtime_->Run({"start", id()}, limit);
+    const RuntimeOutcome outcome = co_await runtime_->Run(StartArguments(id()), limit);
     if (!outcome.ok) status = Unknown("OCI runtime start failed: " + outcome.error);
   }
   if (status.ok()) {
     init_.phase = Phase::kRunning;
-    context_.events.Publish(messages::TaskStart{.container_id = id(), .pid = static_cast<uint32_t>(init_.pid)});
+    context_.events.Publish(
+        messages::TaskStart{.container_id = id(), .pid = static_cast<uint32_t>(init_.pid)});
   }
   exits_.InitStartDone();
   if (!status.ok()) co_return status;
@@ -45,12 +47,14 @@ Co<Reply<messages::StartResponse>> Container::StartInit(Time limit) {
 }
 
 Co<wire::RpcStatus> Container::Restore(Time limit) {
-  const RestoreCommand restore{.create = CommandOfCreate(),
-                               .image_path = request_.checkpoint,
-                               .work_path = options_.criu_work_path.empty() ? InBundle("work") : options_.criu_work_path};
+  const RestoreCommand restore{
+      .create = CommandOfCreate(),
+      .image_path = request_.checkpoint,
+      .work_path = options_.criu_work_path.empty() ? InBundle("work") : options_.criu_work_path};
   const auto pending = context_.ledger.Begin();
-  auto command = runtime_->Spawn(RestoreArguments(restore, id(), FamilyOf(runtime_->settings().binary)),
-                                 {.stdio = init_.io->RuntimeStdio()}, limit);
+  auto command =
+      runtime_->Spawn(RestoreArguments(restore, id(), FamilyOf(runtime_->settings().binary)),
+                      {.stdio = init_.io->RuntimeStdio()}, limit);
   wire::RpcStatus begun = co_await BeginInit(std::move(command), "OCI runtime restore failed: ");
   if (begun.ok()) OwnInit();
   co_return begun;
@@ -58,22 +62,29 @@ Co<wire::RpcStatus> Container::Restore(Time limit) {
 
 Reply<messages::Empty> Container::AddExec(messages::ExecProcessRequest request) {
   const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
-  if (execs_.contains(request.exec_id)) return wire::MakeStatus(wire::RpcCode::kAlreadyExists, "id " + request.exec_id);
-  if (auto refused = RefuseInit(Verb::kExec, init_.phase, origin)) return Unknown(*std::move(refused));
-  auto spec = SetProcessTerminal(request.spec ? request.spec->value : std::string_view(), request.terminal);
-  if (!spec) return wire::MakeStatus(wire::RpcCode::kInvalidArgument, "exec " + request.exec_id + ": " + spec.error().Text());
-  auto exec = std::make_shared<Process>(context_.loop, StdioRequest{.terminal = request.terminal,
-                                                                    .in = std::move(request.stdin),
-                                                                    .out = std::move(request.stdout),
-                                                                    .err = std::move(request.stderr),
-                                                                    .io_uid = options_.io_uid,
-                                                                    .io_gid = options_.io_gid,
-                                                                    .id = request.exec_id,
-                                                                    .ns = context_.ns,
-                                                                    .bundle = request_.bundle});
+  if (execs_.contains(request.exec_id))
+    return wire::MakeStatus(wire::RpcCode::kAlreadyExists, "id " + request.exec_id);
+  if (auto refused = RefuseInit(Verb::kExec, init_.phase, origin))
+    return Unknown(*std::move(refused));
+  auto spec =
+      SetProcessTerminal(request.spec ? request.spec->value : std::string_view(), request.terminal);
+  if (!spec)
+    return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
+                            "exec " + request.exec_id + ": " + spec.error().Text());
+  auto exec =
+      std::make_shared<Process>(context_.loop, StdioRequest{.terminal = request.terminal,
+                                                            .in = std::move(request.stdin),
+                                                            .out = std::move(request.stdout),
+                                                            .err = std::move(request.stderr),
+                                                            .io_uid = options_.io_uid,
+                                                            .io_gid = options_.io_gid,
+                                                            .id = request.exec_id,
+                                                            .ns = context_.ns,
+                                                            .bundle = request_.bundle});
   exec->exec_spec = *std::move(spec);
   execs_.emplace(request.exec_id, std::move(exec));
-  context_.events.Publish(messages::TaskExecAdded{.container_id = id(), .exec_id = request.exec_id});
+  context_.events.Publish(
+      messages::TaskExecAdded{.container_id = id(), .exec_id = request.exec_id});
   return messages::Empty{};
 }
 
@@ -85,9 +96,11 @@ Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process>
     inside.emplace(exec_commands_.Enter());
   }
   if (exits_.init_ended()) {
-    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition, "container " + id() + " init process is not running");
+    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition,
+                               "container " + id() + " init process is not running");
   }
-  if (auto refused = RefuseInit(Verb::kExec, init_.phase, Origin::kFresh)) co_return Unknown(*std::move(refused));
+  if (auto refused = RefuseInit(Verb::kExec, init_.phase, Origin::kFresh))
+    co_return Unknown(*std::move(refused));
   if (auto refused = RefuseExec(Verb::kStart, exec->phase); refused || exec->starting) {
     co_return Unknown(refused ? *std::move(refused) : "cannot start a starting process");
   }
@@ -112,7 +125,8 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   auto prepared = co_await exec->io->Prepare(Clock::now() + kIoPatience);
   if (!prepared) co_return Unknown("failed to prepare io: " + prepared.error().Text());
   const ScopedFile process_file(InBundle(exec_id + "-process.json"));
-  if (auto written = process_file.Write(exec->exec_spec); !written) co_return Unknown(prefix + written.error().Text());
+  if (auto written = process_file.Write(exec->exec_spec); !written)
+    co_return Unknown(prefix + written.error().Text());
 
   const auto pending = context_.ledger.Begin();
   auto command = runtime_->Spawn(ExecArguments({.process_file = process_file.path(),
@@ -133,8 +147,8 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   }
   exec->pid = *pid;
   exec->phase = Phase::kRunning;
-  context_.events.Publish(
-          messages::TaskExecStarted{.container_id = id(), .exec_id = exec_id, .pid = static_cast<uint32_t>(exec->pid)});
+  context_.events.Publish(messages::TaskExecStarted{
+      .container_id = id(), .exec_id = exec_id, .pid = static_cast<uint32_t>(exec->pid)});
   context_.ledger.Own(exec->pid, [self = shared_from_this(), exec](const Exit& exit) {
     exec->phase = Phase::kStopped;
     self->Announce(*exec, exit);

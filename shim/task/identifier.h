@@ -5,8 +5,8 @@
 
 namespace gantry::shim {
 
-// Whether an id may become a file's name: 1 to 76 letters and digits in groups that a single '.', '_' or '-' joins, which is what
-// daemons allow too.
+// Whether an id may become a file's name: 1 to 76 letters and digits in groups that a single '.',
+// '_' or '-' joins, which is what daemons allow too.
 constexpr bool IsIdentifier(std::string_view id) {
   constexpr size_t kMaxLength = 76;
   if (id.empty() || id.size() > kMaxLength) return false;

@@ -32,7 +32,8 @@ constexpr std::array<Rule, 8> kRules = {{
     {"delete", kCreated | kStopped},
 }};
 
-constexpr std::array<std::string_view, 6> kPhaseNames = {"created", "running", "pausing", "paused", "stopped", "deleted"};
+constexpr std::array<std::string_view, 6> kPhaseNames = {"created", "running", "pausing",
+                                                         "paused",  "stopped", "deleted"};
 
 std::string Refusal(Verb verb, Phase phase, std::string_view what) {
   std::string text = "cannot ";
@@ -44,9 +45,11 @@ std::string Refusal(Verb verb, Phase phase, std::string_view what) {
 }  // namespace
 
 std::optional<std::string> RefuseInit(Verb verb, Phase phase, Origin origin) {
-  const bool unborn = verb == Verb::kExec && origin == Origin::kCheckpoint && phase == Phase::kCreated;
+  const bool unborn =
+      verb == Verb::kExec && origin == Origin::kCheckpoint && phase == Phase::kCreated;
   if (!unborn && (kRules.at(static_cast<size_t>(verb)).init & In(phase)) != 0) return std::nullopt;
-  return Refusal(verb, phase, verb == Verb::kStart || verb == Verb::kDelete ? "process" : "container");
+  return Refusal(verb, phase,
+                 verb == Verb::kStart || verb == Verb::kDelete ? "process" : "container");
 }
 
 std::optional<std::string> RefuseExec(Verb verb, Phase phase) {

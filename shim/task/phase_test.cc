@@ -31,7 +31,8 @@ TEST(Phase, WhatMayBeDoneToAnInitProcess) {
 
 TEST(Phase, WhatMayBeDoneToAnExec) {
   const auto allowed = [](Phase phase) {
-    return std::string(RefuseExec(Verb::kStart, phase) ? "" : "s") + (RefuseExec(Verb::kDelete, phase) ? "" : "d");
+    return std::string(RefuseExec(Verb::kStart, phase) ? "" : "s") +
+           (RefuseExec(Verb::kDelete, phase) ? "" : "d");
   };
   EXPECT_EQ(allowed(Phase::kCreated), "sd");
   EXPECT_EQ(allowed(Phase::kRunning), "");
@@ -40,8 +41,10 @@ TEST(Phase, WhatMayBeDoneToAnExec) {
 }
 
 TEST(Phase, ARefusalSaysWhatAndWhere) {
-  EXPECT_EQ(*RefuseInit(Verb::kDelete, Phase::kRunning, Origin::kFresh), "cannot delete a running process");
-  EXPECT_EQ(*RefuseInit(Verb::kPause, Phase::kStopped, Origin::kFresh), "cannot pause a stopped container");
+  EXPECT_EQ(*RefuseInit(Verb::kDelete, Phase::kRunning, Origin::kFresh),
+            "cannot delete a running process");
+  EXPECT_EQ(*RefuseInit(Verb::kPause, Phase::kStopped, Origin::kFresh),
+            "cannot pause a stopped container");
   EXPECT_EQ(*RefuseExec(Verb::kDelete, Phase::kRunning), "cannot delete a running process");
 }
 

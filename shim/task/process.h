@@ -24,19 +24,21 @@ struct Process {
 
   const StdioRequest stdio;  // its id is the process's own
   Phase phase = Phase::kCreated;
-  pid_t pid = 0;  // 0 before it runs
+  pid_t pid = 0;          // 0 before it runs
   bool starting = false;  // of an exec: its start is under way
   std::unique_ptr<ProcessIo> io;
   std::optional<Exit> exit;
   std::string exec_spec;  // of an exec: what the runtime is to run
-  // Set when the exit is announced, and when the start of an exec failed: nobody has anything to wait for then.
+  // Set when the exit is announced, and when the start of an exec failed: nobody has anything to
+  // wait for then.
   Event ended;
 };
 
 inline messages::Timestamp ToTimestamp(std::chrono::system_clock::time_point time) {
   const auto since = time.time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {.seconds = seconds.count(), .nanos = static_cast<int32_t>(std::chrono::nanoseconds(since - seconds).count())};
+  return {.seconds = seconds.count(),
+          .nanos = static_cast<int32_t>(std::chrono::nanoseconds(since - seconds).count())};
 }
 
 }  // namespace gantry::shim

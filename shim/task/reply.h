@@ -14,13 +14,15 @@ struct [[nodiscard]] Reply {
   wire::RpcStatus status;
   T value{};
 
-  Reply(T answer) : value(std::move(answer)) {}                // NOLINT
+  Reply(T answer) : value(std::move(answer)) {}                 // NOLINT
   Reply(wire::RpcStatus failed) : status(std::move(failed)) {}  // NOLINT
 
   bool ok() const { return status.ok(); }
 };
 
 // Errors that have no class of their own travel as Unknown, their text unchanged.
-inline wire::RpcStatus Unknown(std::string message) { return {.code = wire::RpcCode::kUnknown, .message = std::move(message)}; }
+inline wire::RpcStatus Unknown(std::string message) {
+  return {.code = wire::RpcCode::kUnknown, .message = std::move(message)};
+}
 
 }  // namespace gantry::shim

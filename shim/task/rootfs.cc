@@ -15,7 +15,8 @@ namespace {
 
 kernel::Result<void> MountAll(const std::string& bundle, const std::vector<RootfsMount>& mounts) {
   const std::string rootfs = bundle + "/rootfs";
-  if (::mkdir(rootfs.c_str(), 0711) != 0 && errno != EEXIST) return kernel::LastError("mkdir " + rootfs);
+  if (::mkdir(rootfs.c_str(), 0711) != 0 && errno != EEXIST)
+    return kernel::LastError("mkdir " + rootfs);
   for (const RootfsMount& mount : mounts) {
     kernel::Result<void> made;
     if (mount.target.empty()) {
@@ -27,7 +28,8 @@ kernel::Result<void> MountAll(const std::string& bundle, const std::vector<Rootf
     }
     if (made) continue;
     kernel::Error error = made.error();
-    if (auto undone = kernel::UnmountTree(rootfs); !undone) error.what += " (then " + undone.error().Text() + ")";
+    if (auto undone = kernel::UnmountTree(rootfs); !undone)
+      error.what += " (then " + undone.error().Text() + ")";
     return error;
   }
   return {};
@@ -35,14 +37,15 @@ kernel::Result<void> MountAll(const std::string& bundle, const std::vector<Rootf
 
 }  // namespace
 
-Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle, std::vector<RootfsMount> mounts,
-                                     Time deadline) {
+Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle,
+                                     std::vector<RootfsMount> mounts, Time deadline) {
   if (mounts.empty()) co_return kernel::Result<void>();
   co_return co_await RunInHelper(
       loop, children, [bundle, mounts] { return MountAll(bundle, mounts); }, deadline);
 }
 
-Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle, Time deadline) {
+Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle,
+                                       Time deadline) {
   co_return co_await RunInHelper(
       loop, children, [bundle] { return kernel::UnmountTree(bundle + "/rootfs"); }, deadline);
 }

@@ -17,11 +17,14 @@ struct RootfsMount {
   std::string target;  // inside the root file system; empty: its top
 };
 
-// Makes the mounts on `bundle`/rootfs, in order, in a helper process. What a failure leaves half made is undone.
-Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle, std::vector<RootfsMount> mounts,
-                                     Time deadline);
+// Makes the mounts on `bundle`/rootfs, in order, in a helper process. What a failure leaves half
+// made is undone.
+Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle,
+                                     std::vector<RootfsMount> mounts, Time deadline);
 
-// Undoes every mount at and below `bundle`/rootfs, deepest first. One that is busy for too long is an error.
-Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle, Time deadline);
+// Undoes every mount at and below `bundle`/rootfs, deepest first. One that is busy for too long is
+// an error.
+Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle,
+                                       Time deadline);
 
 }  // namespace gantry::shim

@@ -11,7 +11,8 @@
 
 namespace gantry::shim {
 
-// Counts those inside, for one who waits until all have left. Whoever waits keeps others from entering by other means.
+// Counts those inside, for one who waits until all have left. Whoever waits keeps others from
+// entering by other means.
 class SharedGate {
  public:
   explicit SharedGate(Loop& loop) : loop_(loop) {}

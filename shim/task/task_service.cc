@@ -34,12 +34,16 @@ TaskService::TaskService(TaskContext& context, std::function<Co<void>()> shut_do
 }
 
 template <typename Request, typename Response>
-void TaskService::Register(const char* name, Answered<Response> (TaskService::*method)(Request, Time)) {
-  methods_.emplace(name, [this, method](Call call) { return Serve<Request, Response>(this, method, std::move(call)); });
+void TaskService::Register(const char* name,
+                           Answered<Response> (TaskService::*method)(Request, Time)) {
+  methods_.emplace(name, [this, method](Call call) {
+    return Serve<Request, Response>(this, method, std::move(call));
+  });
 }
 
 template <typename Request, typename Response>
-Co<Answer> TaskService::Serve(TaskService* service, Answered<Response> (TaskService::*method)(Request, Time), Call call) {
+Co<Answer> TaskService::Serve(TaskService* service,
+                              Answered<Response> (TaskService::*method)(Request, Time), Call call) {
   auto request = messages::Decode<Request>(call.payload);
   if (!request) co_return wire::MakeStatus(wire::RpcCode::kInternal, "the request does not decode");
   Reply<Response> reply = co_await (service->*method)(*std::move(request), call.deadline);
@@ -52,42 +56,52 @@ std::shared_ptr<Container> TaskService::Find(const std::string& id) const {
   return found == containers_.end() ? nullptr : found->second;
 }
 
-wire::RpcStatus TaskService::NotCreated() { return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created"); }
+wire::RpcStatus TaskService::NotCreated() {
+  return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
+}
 
 void TaskService::OutOfMemory(const std::string& id) {
   if (const auto container = Find(id)) container->OutOfMemory();
 }
 
-TaskService::Answered<messages::CreateTaskResponse> TaskService::Create(messages::CreateTaskRequest request, Time deadline) {
+TaskService::Answered<messages::CreateTaskResponse> TaskService::Create(
+    messages::CreateTaskRequest request, Time deadline) {
   if (!IsIdentifier(request.id)) {
-    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, "container id \"" + request.id + "\"");
+    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
+                               "container id \"" + request.id + "\"");
   }
   if (!request.bundle.starts_with('/')) {
-    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, "bundle \"" + request.bundle + "\" of " + request.id);
+    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
+                               "bundle \"" + request.bundle + "\" of " + request.id);
   }
-  if (stopping_) co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition, "the shim is shutting down");
+  if (stopping_)
+    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition, "the shim is shutting down");
   if (containers_.contains(request.id) || creating_.contains(request.id)) {
     co_return wire::MakeStatus(wire::RpcCode::kAlreadyExists, "container " + request.id);
   }
   auto options = ResolveOptions(request.options);
   if (!options) co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, options.error().Text());
-  if (!options->warning.empty()) context_.log("options of container " + request.id + ": " + options->warning);
+  if (!options->warning.empty())
+    context_.log("options of container " + request.id + ": " + options->warning);
   const std::string id = request.id;
   creating_.insert(id);
-  const auto container = std::make_shared<Container>(context_, std::move(request), std::move(options->options));
+  const auto container =
+      std::make_shared<Container>(context_, std::move(request), std::move(options->options));
   auto reply = co_await container->Create(deadline);
   creating_.erase(id);
   if (reply.ok()) containers_.emplace(id, container);
   co_return reply;
 }
 
-TaskService::Answered<messages::StartResponse> TaskService::Start(messages::StartRequest request, Time deadline) {
+TaskService::Answered<messages::StartResponse> TaskService::Start(messages::StartRequest request,
+                                                                  Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Start(std::move(request.exec_id), deadline);
 }
 
-TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::DeleteRequest request, Time deadline) {
+TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::DeleteRequest request,
+                                                                    Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   auto reply = co_await container->Delete(std::move(request.exec_id), deadline);
@@ -95,43 +109,52 @@ TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::De
   co_return reply;
 }
 
-TaskService::Answered<messages::Empty> TaskService::Exec(messages::ExecProcessRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::Empty> TaskService::Exec(messages::ExecProcessRequest request,
+                                                         Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   if (!IsIdentifier(request.exec_id)) {
-    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, "exec id \"" + request.exec_id + "\"");
+    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
+                               "exec id \"" + request.exec_id + "\"");
   }
   co_return container->AddExec(std::move(request));
 }
 
-TaskService::Answered<messages::Empty> TaskService::Kill(messages::KillRequest request, Time deadline) {
+TaskService::Answered<messages::Empty> TaskService::Kill(messages::KillRequest request,
+                                                         Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
-  co_return co_await container->Kill(std::move(request.exec_id), static_cast<int>(request.signal), request.all, deadline);
+  co_return co_await container->Kill(std::move(request.exec_id), static_cast<int>(request.signal),
+                                     request.all, deadline);
 }
 
-TaskService::Answered<messages::Empty> TaskService::Pause(messages::PauseRequest request, Time deadline) {
+TaskService::Answered<messages::Empty> TaskService::Pause(messages::PauseRequest request,
+                                                          Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Pause(deadline);
 }
 
-TaskService::Answered<messages::Empty> TaskService::Resume(messages::ResumeRequest request, Time deadline) {
+TaskService::Answered<messages::Empty> TaskService::Resume(messages::ResumeRequest request,
+                                                           Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Resume(deadline);
 }
 
-TaskService::Answered<messages::Empty> TaskService::Update(messages::UpdateTaskRequest request, Time deadline) {
+TaskService::Answered<messages::Empty> TaskService::Update(messages::UpdateTaskRequest request,
+                                                           Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   if (!request.resources) {
-    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, "update of " + request.id + " without resources");
+    co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
+                               "update of " + request.id + " without resources");
   }
   co_return co_await container->Update(std::move(request.resources->value), deadline);
 }
 
-TaskService::Answered<messages::Empty> TaskService::Checkpoint(messages::CheckpointTaskRequest request, Time deadline) {
+TaskService::Answered<messages::Empty> TaskService::Checkpoint(
+    messages::CheckpointTaskRequest request, Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   auto options = ResolveCheckpointOptions(request.options);
@@ -139,51 +162,60 @@ TaskService::Answered<messages::Empty> TaskService::Checkpoint(messages::Checkpo
   co_return co_await container->Checkpoint(std::move(request.path), *std::move(options), deadline);
 }
 
-TaskService::Answered<messages::Empty> TaskService::ResizePty(messages::ResizePtyRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::Empty> TaskService::ResizePty(messages::ResizePtyRequest request,
+                                                              Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->Resize(request.exec_id, request.width, request.height);
 }
 
-TaskService::Answered<messages::Empty> TaskService::CloseIO(messages::CloseIORequest request, Time /*deadline*/) {
+TaskService::Answered<messages::Empty> TaskService::CloseIO(messages::CloseIORequest request,
+                                                            Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   if (!request.stdin) co_return messages::Empty{};
   co_return container->CloseStdin(request.exec_id);
 }
 
-TaskService::Answered<messages::StateResponse> TaskService::State(messages::StateRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::StateResponse> TaskService::State(messages::StateRequest request,
+                                                                  Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->State(request.exec_id);
 }
 
-TaskService::Answered<messages::WaitResponse> TaskService::Wait(messages::WaitRequest request, Time deadline) {
+TaskService::Answered<messages::WaitResponse> TaskService::Wait(messages::WaitRequest request,
+                                                                Time deadline) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Wait(std::move(request.exec_id), deadline);
 }
 
-TaskService::Answered<messages::PidsResponse> TaskService::Pids(messages::PidsRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::PidsResponse> TaskService::Pids(messages::PidsRequest request,
+                                                                Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->Pids();
 }
 
-TaskService::Answered<messages::StatsResponse> TaskService::Stats(messages::StatsRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::StatsResponse> TaskService::Stats(messages::StatsRequest request,
+                                                                  Time /*deadline*/) {
   const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->Stats();
 }
 
 // Also how a daemon finds out whether the shim is alive.
-TaskService::Answered<messages::ConnectResponse> TaskService::Connect(messages::ConnectRequest request, Time /*deadline*/) {
+TaskService::Answered<messages::ConnectResponse> TaskService::Connect(
+    messages::ConnectRequest request, Time /*deadline*/) {
   messages::ConnectResponse response{.shim_pid = static_cast<uint32_t>(::getpid())};
-  if (const auto container = Find(request.id)) response.task_pid = static_cast<uint32_t>(container->pid());
+  if (const auto container = Find(request.id))
+    response.task_pid = static_cast<uint32_t>(container->pid());
   co_return response;
 }
 
-TaskService::Answered<messages::Empty> TaskService::Shutdown(messages::ShutdownRequest /*request*/, Time /*deadline*/) {
+TaskService::Answered<messages::Empty> TaskService::Shutdown(messages::ShutdownRequest /*request*/,
+                                                             Time /*deadline*/) {
   if (containers() == 0 && !stopping_) {
     stopping_ = true;
     co_await shut_down_();

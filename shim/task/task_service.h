@@ -20,7 +20,8 @@ namespace gantry::shim {
 // The service containerd.task.v2.Task, which v3 repeats: the containers of one shim.
 class TaskService {
  public:
-  // `shut_down` is awaited once, when Shutdown is called and no container is left; its caller is answered after it.
+  // `shut_down` is awaited once, when Shutdown is called and no container is left; its caller is
+  // answered after it.
   TaskService(TaskContext& context, std::function<Co<void>()> shut_down);
   TaskService(const TaskService&) = delete;
 
@@ -57,7 +58,8 @@ class TaskService {
   template <typename Request, typename Response>
   void Register(const char* name, Answered<Response> (TaskService::*method)(Request, Time));
   template <typename Request, typename Response>
-  static Co<Answer> Serve(TaskService* service, Answered<Response> (TaskService::*method)(Request, Time), Call call);
+  static Co<Answer> Serve(TaskService* service,
+                          Answered<Response> (TaskService::*method)(Request, Time), Call call);
 
   std::shared_ptr<Container> Find(const std::string& id) const;
   static wire::RpcStatus NotCreated();
