@@ -16,12 +16,10 @@ WorkerPool::WorkerPool(std::string name, size_t threads, size_t max_queued)
 WorkerPool::~WorkerPool() { Stop(); }
 
 bool WorkerPool::TryPost(Work work) {
-  {
-    MutexLock lock(mutex_);
-    if (stopping_ || queue_.size() >= max_queued_) return false;
-    queue_.push_back(std::move(work));
-  }
-  changed_.NotifyOne();
+  MutexLock lock(mutex_);
+  if (stopping_ || queue_.size() >= max_queued_) return false;
+  queue_.push_back(std::move(work));
+  changed_.NotifyOne();  // under the lock: once the work is done its poster's pool may go
   return true;
 }
 

@@ -109,7 +109,11 @@ function(gantry_test)
   endif()
   # One CTest entry per binary keeps start-up cost low; the summary counts the cases inside.
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_RUNNER} $<TARGET_FILE:${ARG_NAME}>)
-  set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300 SKIP_RETURN_CODE 77)
+  set(timeout 300)
+  if(GANTRY_SANITIZE)
+    set(timeout 900)
+  endif()
+  set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77)
 endfunction()
 
 # gantry_binary(NAME … SRCS … DEPS … LIBS …): a program in build/<preset>/bin.
