@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/json/json_reader.h"
 
-#include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "shim/json/json_string.h"
 
@@ -11,22 +11,46 @@ namespace {
 
 bool IsDigit(char byte) { return byte >= '0' && byte <= '9'; }
 
+bool IsSpace(char byte) { return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r'; }
+
 bool IsHexDigit(char byte) {
   return IsDigit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+}
+
+// What a string holds as it is, without an end or an escape.
+bool IsPlain(char byte) {
+  return static_cast<unsigned char>(byte) >= 0x20 && byte != '"' && byte != '\\';
+}
+
+// The same of eight bytes at once: specs are read while somebody waits for a container.
+bool ArePlain(const char* bytes) {
+  constexpr uint64_t kOnes = 0x0101'0101'0101'0101;
+  uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  // Borrows reach the top bit of each byte that is below `limit`, and perhaps of ones above such a
+  // byte, which does no harm: those are then looked at one by one.
+  const auto below = [](uint64_t value, uint64_t limit) {
+    return (value - kOnes * limit) & ~value & kOnes * 0x80;
+  };
+  const auto equal = [&](char byte) { return below(word ^ kOnes * static_cast<uint8_t>(byte), 1); };
+  return (below(word, 0x20) | equal('"') | equal('\\')) == 0;
 }
 
 }  // namespace
 
 // The first byte of the next token; 0 at the end.
 char JsonReader::Peek() {
-  position_ = std::min(text_.find_first_not_of(" \t\n\r", position_), text_.size());
-  return position_ < text_.size() ? text_[position_] : '\0';
+  size_t next = position_;
+  while (next < text_.size() && IsSpace(text_[next])) ++next;
+  position_ = next;
+  return next < text_.size() ? text_[next] : '\0';
 }
 
 void JsonReader::Taken() { at_hand_ = first_ = false; }
 
-bool JsonReader::Enter(char bracket) {
-  if (!at_hand_ || Peek() != bracket) return false;
+bool JsonReader::Enter(char bracket) { return at_hand_ && Peek() == bracket && Open(bracket); }
+
+bool JsonReader::Open(char bracket) {
   if (containers_.size() == kMaxDepth) return Fail();
   containers_ += bracket;
   ++position_;
@@ -36,7 +60,7 @@ bool JsonReader::Enter(char bracket) {
 }
 
 bool JsonReader::Advance(char closing) {
-  Skip();
+  if (at_hand_) Skip();
   const char opening = closing == '}' ? '{' : '[';
   if (!ok_ || containers_.empty() || containers_.back() != opening) return false;
   const char next = Peek();
@@ -121,23 +145,23 @@ kernel::Error JsonReader::Error(std::string_view act) const {
 void JsonReader::Skip() {
   const size_t depth = containers_.size();
   while (at_hand_ || (ok_ && containers_.size() > depth)) {
-    if (!at_hand_) {
-      if (containers_.back() == '{') {
-        AdvanceToKey();
-      } else {
-        NextElement();
-      }
-    } else if (!EnterObject() && !EnterArray() && ok_) {
-      SkipScalar();
+    if (at_hand_) {
+      SkipScalarOrOpen();
+    } else if (containers_.back() == '{') {
+      AdvanceToKey();
+    } else {
+      Advance(']');
     }
   }
 }
 
-void JsonReader::SkipScalar() {
+void JsonReader::SkipScalarOrOpen() {
   std::string_view text;
   const char next = Peek();
   if (next == '"') {
     if (ScanString(text)) Taken();
+  } else if (next == '{' || next == '[') {
+    Open(next);
   } else if (next == '-' || IsDigit(next)) {
     if (ScanNumber(text)) Taken();
   } else if (!Null() && !Bool()) {
@@ -156,29 +180,33 @@ bool JsonReader::TakeWord(std::string_view word) {
 
 bool JsonReader::ScanString(std::string_view& inside) {
   const size_t start = ++position_;
-  for (; position_ < text_.size(); ++position_) {
-    const char byte = text_[position_];
-    if (byte == '"') {
-      inside = text_.substr(start, position_ - start);
+  while (true) {
+    size_t end = position_;
+    while (end + sizeof(uint64_t) <= text_.size() && ArePlain(&text_[end])) {
+      end += sizeof(uint64_t);
+    }
+    while (end < text_.size() && IsPlain(text_[end])) ++end;
+    position_ = end;
+    if (end == text_.size()) return Fail();
+    if (text_[end] == '"') {
+      inside = text_.substr(start, end - start);
       ++position_;
       return true;
     }
-    if (static_cast<unsigned char>(byte) < 0x20) return Fail();
-    if (byte == '\\' && !ScanEscape()) return Fail();
+    if (text_[end] != '\\' || !ScanEscape()) return Fail();
   }
-  return Fail();
 }
 
-// Goes from a backslash to the last byte of its escape.
+// Goes from a backslash to behind its escape, or to where that is none.
 bool JsonReader::ScanEscape() {
   ++position_;
-  if (position_ >= text_.size()) return false;
-  if (text_[position_] != 'u') {
-    return std::string_view("\"\\/bfnrt").find(text_[position_]) != std::string_view::npos;
-  }
-  for (int digits = 0; digits < 4; ++digits) {
+  if (position_ == text_.size()) return false;
+  const char letter = text_[position_];
+  if (std::string_view("\"\\/bfnrtu").find(letter) == std::string_view::npos) return false;
+  ++position_;
+  for (int digits = letter == 'u' ? 4 : 0; digits > 0; --digits) {
+    if (position_ == text_.size() || !IsHexDigit(text_[position_])) return false;
     ++position_;
-    if (position_ >= text_.size() || !IsHexDigit(text_[position_])) return false;
   }
   return true;
 }
@@ -191,22 +219,22 @@ bool JsonReader::ScanDigits() {
 
 bool JsonReader::ScanNumber(std::string_view& number) {
   const size_t start = position_;
-  const auto at = [this](std::string_view any_of) {
-    return position_ < text_.size() && any_of.find(text_[position_]) != std::string_view::npos;
+  const auto at = [this](char byte) {
+    return position_ < text_.size() && text_[position_] == byte;
   };
-  if (at("-")) ++position_;
-  if (at("0")) {
+  if (at('-')) ++position_;
+  if (at('0')) {
     ++position_;  // leads no further digits
   } else if (!ScanDigits()) {
     return false;
   }
-  if (at(".")) {
+  if (at('.')) {
     ++position_;
     if (!ScanDigits()) return false;
   }
-  if (at("eE")) {
+  if (at('e') || at('E')) {
     ++position_;
-    if (at("+-")) ++position_;
+    if (at('+') || at('-')) ++position_;
     if (!ScanDigits()) return false;
   }
   number = text_.substr(start, position_ - start);

@@ -68,12 +68,13 @@ class JsonReader {
   }
   char Peek();
   bool Enter(char bracket);
+  bool Open(char bracket);
   // Goes to the next member or element, or out of the container.
   bool Advance(char closing);
   bool AdvanceToKey();
   void Taken();
   void Skip();
-  void SkipScalar();
+  void SkipScalarOrOpen();
   bool TakeWord(std::string_view word);
   bool ScanString(std::string_view& inside);
   bool ScanEscape();

@@ -98,6 +98,21 @@ TEST(JsonReaderTest, HalfASurrogatePairIsReplaced) {
   EXPECT_EQ(JsonReader(R"("\ud83d\ud83d\ude00")").String(), "\uFFFD\U0001F600");
 }
 
+TEST(JsonReaderTest, EveryByteOfALongStringIsLookedAt) {
+  for (int byte = 1; byte < 256; ++byte) {
+    for (size_t at = 0; at < 20; ++at) {
+      std::string text(20, at % 2 == 0 ? '\x7f' : '\xff');
+      text[at] = static_cast<char>(byte);
+      const auto read = JsonReader('"' + text + "\" ").String();
+      if (byte < 0x20 || byte == '\\') {
+        EXPECT_EQ(read, std::nullopt) << byte << " at " << at;
+      } else {
+        EXPECT_EQ(read, byte == '"' ? text.substr(0, at) : text) << byte << " at " << at;
+      }
+    }
+  }
+}
+
 TEST(JsonReaderTest, KeysAreUnescapedToo) {
   JsonReader json(R"({"\u006bey":1})");
   ASSERT_TRUE(json.EnterObject());

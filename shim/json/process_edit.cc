@@ -20,7 +20,8 @@ kernel::Result<std::string> SetProcessTerminal(std::string_view process, bool te
   bool empty = true;
   while (const auto key = json.NextKey()) {
     empty = false;
-    if (key->size() != kName.size() || strncasecmp(key->data(), kName.data(), kName.size()) != 0) {
+    if (key->size() != kName.size() ||
+        ::strncasecmp(key->data(), kName.data(), kName.size()) != 0) {
       continue;
     }
     found = found || *key == kName;

@@ -15,7 +15,7 @@ namespace {
 bool IsErrorLevel(const std::string& level) {
   constexpr std::array kLevels = {"error", "fatal", "panic"};
   return std::any_of(kLevels.begin(), kLevels.end(), [&](const char* error_level) {
-    return strcasecmp(level.c_str(), error_level) == 0;
+    return ::strcasecmp(level.c_str(), error_level) == 0;
   });
 }
 

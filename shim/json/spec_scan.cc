@@ -20,11 +20,11 @@ class MappedFile {
     auto fd = kernel::Open(path, O_RDONLY);
     if (!fd) return std::move(fd).error();
     struct stat status {};
-    if (fstat(fd->get(), &status) != 0) return kernel::LastError("stat " + path);
+    if (::fstat(fd->get(), &status) != 0) return kernel::LastError("stat " + path);
     const auto size = static_cast<size_t>(status.st_size);
     if (size > kMaxSpecBytes) return kernel::Error{EFBIG, "read " + path};
     if (size == 0) return MappedFile({});  // which cannot be mapped
-    void* start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd->get(), 0);
+    void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd->get(), 0);
     if (start == MAP_FAILED) return kernel::LastError("map " + path);
     return MappedFile({static_cast<const char*>(start), size});
   }
@@ -32,7 +32,7 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept : text_(std::exchange(other.text_, {})) {}
   MappedFile& operator=(MappedFile&&) = delete;
   ~MappedFile() {
-    if (!text_.empty()) munmap(const_cast<char*>(text_.data()), text_.size());
+    if (!text_.empty()) ::munmap(const_cast<char*>(text_.data()), text_.size());
   }
 
   std::string_view text() const { return text_; }
