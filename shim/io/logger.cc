@@ -82,7 +82,9 @@ Co<void> Logger::Stop() { return StopRunning(running_, context_.logger_patience)
 Co<void> Logger::StopRunning(std::shared_ptr<Running> running, Clock::duration patience) {
   if (running->ended.is_set()) co_return;
   Signal(running->pid, SIGTERM);
-  if (co_await running->ended.Wait(Clock::now() + patience)) co_return;
+  // In two steps: GCC 12 lays the frame out wrongly for `if (co_await …)` without a local variable.
+  const bool ended = co_await running->ended.Wait(Clock::now() + patience);
+  if (ended) co_return;
   Signal(running->pid, SIGKILL);
   co_await running->ended.Wait(Clock::now() + kAfterKill);
 }
