@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/kernel/result.h"
+
+namespace gantry::shim {
+
+// The OCI process that an exec brings, with its member `terminal` set: replaced wherever it stands,
+// or else added. All other bytes stay as they are, so that members which only the runtime knows
+// survive. Runtimes written in Go take a name in any case for the member's, so each such one is
+// set. EINVAL: no JSON object.
+kernel::Result<std::string> SetProcessTerminal(std::string_view process, bool terminal);
+
+}  // namespace gantry::shim
