@@ -28,6 +28,7 @@ esac
 case $SHIM in
   2.4) shim_binary=$clients/containerd-shim-runc-v2 ;;
   debian) shim_binary=/usr/bin/containerd-shim-runc-v2 ;;
+  gantry) shim_binary=$repo/build/$PRESET/bin/containerd-shim-gantry-v2 ;;
   *) echo "not ok $suite: no such SHIM: $SHIM"; exit 1 ;;
 esac
 for binary in "$daemon_binary" "$ctr_binary" "$shim_binary"; do

@@ -11,7 +11,8 @@
 # From the environment:
 #   DAEMON   gantryd (of PRESET's build, the default), containerd (2.4.2) or containerd-1.6 (Debian's): who is judged
 #   PRESET   release (default), dev or tsan
-#   SHIM     2.4 (default) or debian (1.6.20, which containerd 2.4 cannot start): whose shim the daemon finds
+#   SHIM     2.4 (default), debian (1.6.20, which containerd 2.4 cannot start) or gantry: whose shim the daemon finds under
+#            the name containerd-shim-runc-v2
 #   CTR      2.4 (default) or 1.6: the client that ctr() runs
 #   CASES    a regular expression: run only the cases that it matches (and test_first_*, test_last_*)
 #   KEEP_LOG a folder: leave the daemon's log and the cases' output there
