@@ -51,7 +51,7 @@ kernel::Result<Location> Location::Of(pid_t pid, const Roots& roots) {
   return Location(*std::move(hierarchies), IsUnified(roots), roots);
 }
 
-const Hierarchy* Location::Find(std::string_view controller) const {
+const Hierarchy* Location::HierarchyOf(std::string_view controller) const {
   if (unified_) return &hierarchies_.front();
   for (const Hierarchy& hierarchy : hierarchies_) {
     const auto& names = hierarchy.controllers;
@@ -61,13 +61,13 @@ const Hierarchy* Location::Find(std::string_view controller) const {
 }
 
 std::string Location::DirectoryOf(std::string_view controller) const {
-  const Hierarchy* hierarchy = Find(controller);
+  const Hierarchy* hierarchy = HierarchyOf(controller);
   return hierarchy != nullptr ? hierarchy->directory() : std::string();
 }
 
 const Hierarchy& Location::processes() const {
-  if (const Hierarchy* pids = Find("pids")) return *pids;
-  if (const Hierarchy* memory = Find("memory")) return *memory;
+  if (const Hierarchy* pids = HierarchyOf("pids")) return *pids;
+  if (const Hierarchy* memory = HierarchyOf("memory")) return *memory;
   return hierarchies_.front();
 }
 

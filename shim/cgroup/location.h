@@ -25,8 +25,7 @@ class Location {
   bool unified() const { return unified_; }
   const Roots& roots() const { return roots_; }
 
-  // The cgroup's directory as this controller sees it; on version 2 the same for all. Empty when
-  // the controller is not mounted.
+  // The cgroup's directory as this controller sees it. Empty when the controller is not mounted.
   std::string DirectoryOf(std::string_view controller) const;
 
   // Every process in the cgroup and those below, ascending. A cgroup that has gone has none.
@@ -39,13 +38,14 @@ class Location {
   // io.containerd.cgroups.v1.Metrics or v2.Metrics. Reads some dozens of files.
   messages::Any Metrics() const;
 
+  // Null when the controller is not mounted; on version 2 the same for all.
+  const Hierarchy* HierarchyOf(std::string_view controller) const;
   // The hierarchy that the processes are found in.
   const Hierarchy& processes() const;
 
  private:
   Location(std::vector<Hierarchy> hierarchies, bool unified, Roots roots)
       : hierarchies_(std::move(hierarchies)), unified_(unified), roots_(std::move(roots)) {}
-  const Hierarchy* Find(std::string_view controller) const;
   kernel::Result<void> MayKill() const;
 
   std::vector<Hierarchy> hierarchies_;  // at least one
