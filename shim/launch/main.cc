@@ -88,6 +88,8 @@ int RunServer(const Flags& flags, const Program& program) {
   if (flags.socket.size() > kMaxSocketPath) {
     return Fail("-socket " + flags.socket + " is too long for a socket");
   }
+  // Whatever else was inherited, such as a listener for debugging, is not served.
+  ::close_range(flags.socket.empty() ? kInheritedSocket + 1 : kInheritedSocket, ~0U, 0);
   auto socket = flags.socket.empty() ? ListeningSocket::Adopt(kernel::UniqueFd(kInheritedSocket))
                                      : ListeningSocket::Bind(flags.socket);
   if (!socket) return Fail(socket.error().Text());

@@ -23,9 +23,9 @@ struct ServeOptions {
   ServerSettings settings;
 };
 
-// Serves until the end of the process and gives its exit code. Entered in a process of its own
-// session that is its descendants' reaper, has /dev/null for its standard streams, no other fds
-// than the socket, and ignores SIGPIPE.
+// Serves until the end of the process and gives its exit code. Entered in a process that is its
+// descendants' reaper, has no fds but the standard ones and the socket, and ignores SIGPIPE; from
+// `start` also in a session of its own, with /dev/null for its standard streams.
 using Serve = std::function<int(ServeOptions)>;
 
 }  // namespace gantry::shim

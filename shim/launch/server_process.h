@@ -22,8 +22,8 @@ struct ServerProcessOptions {
 kernel::Result<kernel::Subprocess> StartServerProcess(const ServerProcessOptions& options,
                                                       const Serve& serve);
 
-// What `serve` finds when the binary was executed as a server itself: what StartServerProcess()
-// sets up, as far as the daemon has not.
+// Makes this process the reaper of its descendants, and has it ignore SIGPIPE. For a binary that is
+// executed as a server; StartServerProcess() does it too.
 kernel::Result<void> PrepareServer();
 
 }  // namespace gantry::shim
