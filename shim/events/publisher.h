@@ -47,7 +47,7 @@ struct PublisherOptions {
 //
 // An event is tried until the daemon has taken it, however long it is away. One that it refuses is
 // dropped: as invalid at once; otherwise after five times, if the kind may be lost at all. A daemon
-// that dies between taking and answering gets an event twice.
+// that dies between taking and answering, or answers after attempt_limit, gets an event twice.
 //
 // Threads: one. Destroy it when pending() is false.
 class Publisher {
