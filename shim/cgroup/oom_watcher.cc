@@ -63,6 +63,8 @@ struct OomWatcher::Container {
   int looks = 0;
 };
 
+OomWatcher::OomWatcher(Loop& loop, Killed killed) : loop_(loop), killed_(std::move(killed)) {}
+
 OomWatcher::~OomWatcher() = default;
 
 kernel::Result<void> OomWatcher::Watch(const std::string& id, const Location& location) {

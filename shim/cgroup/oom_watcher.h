@@ -28,7 +28,7 @@ class OomWatcher {
   // Called from the loop; may call back.
   using Killed = std::function<void(const std::string& id)>;
 
-  OomWatcher(Loop& loop, Killed killed) : loop_(loop), killed_(std::move(killed)) {}
+  OomWatcher(Loop& loop, Killed killed);
   OomWatcher(const OomWatcher&) = delete;
   ~OomWatcher();
 
