@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "shim/launch/main.h"
+
 #include <string>
 
 #include "shim/cgroup/placement.h"
-#include "shim/launch/main.h"
 #include "shim/serve/serve.h"
 
 int main(int argc, char** argv) {

@@ -71,21 +71,21 @@ class Shim {
                  .io = io_,
                  .oom = oom_,
                  .events = events_,
-                 .log = [](const std::string& line) { Log("warning", line); },
                  .ns = settings.ns,
+                 .log = [](const std::string& line) { Log("warning", line); },
                  .environment = Environment(),
                  .path = Path()},
         tasks_(context_, [this] { return ShutDown(this); }),
-        leak_guard_(loop, kLeakLimit, [this] { return Unused(); }, [this] { Stop(); }) {}
+        leak_guard_(
+            loop, kLeakLimit, [this] { return Unused(); }, [this] { Stop(); }) {}
 
   kernel::Result<void> Start(ListeningSocket socket) {
     auto signals = Signals::Create(loop_, {SIGCHLD, SIGTERM, SIGINT, SIGUSR1},
                                    [this](int signal) { OnSignal(signal); });
     if (!signals) return signals.error();
     signals_ = *std::move(signals);
-    auto server = Server::Create(
-        loop_, std::move(socket),
-        {.ns = context_.ns, .on_change = [this] { leak_guard_.Look(); }});
+    auto server = Server::Create(loop_, std::move(socket),
+                                 {.ns = context_.ns, .on_change = [this] { leak_guard_.Look(); }});
     if (!server) return server.error();
     server_ = *std::move(server);
     for (const char* service : {"containerd.task.v2.Task", "containerd.task.v3.Task"}) {
@@ -130,14 +130,13 @@ class Shim {
 
   void Dump() {
     const struct mallinfo2 memory = ::mallinfo2();
-    Log("info", "containers " + std::to_string(tasks_.containers()) + ", connections " +
-                    std::to_string(server_->connections()) + ", calls " +
-                    std::to_string(server_->calls()) + ", events queued " +
-                    std::to_string(events_.queued()) + ", commands " +
-                    std::to_string(children_.awaited()) + ", processes " +
-                    std::to_string(ledger_.owned()) + ", watched fds " +
-                    std::to_string(loop_.watches()) + ", timers " + std::to_string(loop_.timers()) +
-                    ", heap bytes " + std::to_string(memory.uordblks));
+    Log("info",
+        "containers " + std::to_string(tasks_.containers()) + ", connections " +
+            std::to_string(server_->connections()) + ", calls " + std::to_string(server_->calls()) +
+            ", events queued " + std::to_string(events_.queued()) + ", commands " +
+            std::to_string(children_.awaited()) + ", processes " + std::to_string(ledger_.owned()) +
+            ", watched fds " + std::to_string(loop_.watches()) + ", timers " +
+            std::to_string(loop_.timers()) + ", heap bytes " + std::to_string(memory.uordblks));
   }
 
   Loop& loop_;

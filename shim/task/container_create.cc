@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <string>
 #include <utility>
 
 #include "core/kernel/file.h"
 #include "shim/options/bundle_options.h"
 #include "shim/task/container.h"
+#include "shim/task/pid_file.h"
 #include "shim/task/rootfs.h"
 
 namespace gantry::shim {
@@ -21,17 +21,6 @@ constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
 constexpr const char* kFailed = "OCI runtime create failed: ";
 
 }  // namespace
-
-kernel::Result<pid_t> ReadPidFile(const std::string& path) {
-  auto text = kernel::ReadFile(path, 64);
-  if (!text) return text.error();
-  const size_t start = text->find_first_not_of(" \t\r\n");
-  pid_t pid = 0;
-  if (start != std::string::npos)
-    std::from_chars(text->data() + start, text->data() + text->size(), pid);
-  if (pid <= 0) return kernel::Error{EINVAL, "no pid in " + path};
-  return pid;
-}
 
 Co<Reply<messages::CreateTaskResponse>> Container::Create(Time deadline) {
   const auto self = shared_from_this();

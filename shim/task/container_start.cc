@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include <string>
 #include <utility>
 
-#include "core/kernel/file.h"
+#include "shim/json/process_edit.h"
 #include "shim/task/container.h"
+#include "shim/task/pid_file.h"
+#include "shim/task/scoped_file.h"
 
 namespace gantry::shim {
 namespace {
