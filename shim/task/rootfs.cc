@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <functional>
 #include <utility>
 
 #include "core/kernel/file.h"
@@ -40,14 +41,18 @@ kernel::Result<void> MountAll(const std::string& bundle, const std::vector<Rootf
 Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle,
                                      std::vector<RootfsMount> mounts, Time deadline) {
   if (mounts.empty()) co_return kernel::Result<void>();
-  co_return co_await RunInHelper(
-      loop, children, [bundle, mounts] { return MountAll(bundle, mounts); }, deadline);
+  std::function<kernel::Result<void>()> work = [bundle, mounts] {
+    return MountAll(bundle, mounts);
+  };
+  co_return co_await RunInHelper(loop, children, std::move(work), deadline);
 }
 
 Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle,
                                        Time deadline) {
-  co_return co_await RunInHelper(
-      loop, children, [bundle] { return kernel::UnmountTree(bundle + "/rootfs"); }, deadline);
+  std::function<kernel::Result<void>()> work = [bundle] {
+    return kernel::UnmountTree(bundle + "/rootfs");
+  };
+  co_return co_await RunInHelper(loop, children, std::move(work), deadline);
 }
 
 }  // namespace gantry::shim
