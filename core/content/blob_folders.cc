@@ -15,8 +15,9 @@ namespace gantry::content {
 absl::Status BlobFolders::Make(DigestAlgorithm algorithm) {
   constexpr mode_t kMode = 0755;
   base::MutexLock lock(mutex_);
-  if (made_.contains(algorithm)) return absl::OkStatus();
   const std::filesystem::path folder = Folder(algorithm);
+  // Somebody may have tidied an empty one away.
+  if (made_.contains(algorithm) && ::access(folder.c_str(), F_OK) == 0) return absl::OkStatus();
   if (::mkdir(folder.c_str(), kMode) != 0 && errno != EEXIST)
     return FromErrno(errno, fmt::format("create {}", folder.string()));
   // One that is there may come from a daemon that was killed before this.

@@ -100,16 +100,28 @@ TEST_F(ContentStoreTest, AnIngestThatCannotBeReadIsGoneAfterTheNextStart) {
 
 TEST_F(ContentStoreTest, AnIngestThatCannotBeReadForNowStays) {
   ASSERT_THAT(MustOpen(a_, {.ref = "r"})->Write("abc"), IsOk());
-  const auto folder = dir_.path() / "content" / "ingest" / Digest::Of("a/1/r").hex();
-  std::filesystem::rename(folder / "ref", folder / "aside");
-  std::filesystem::create_symlink("ref", folder / "ref");  // Ends nowhere: too many links.
-  Open(true);
-  EXPECT_FALSE(store_->OpenWriter(a_, {.ref = "r"}).ok());
-  EXPECT_FALSE(store_->Status(a_, "r").ok());
-  EXPECT_THAT(store_->ListStatuses(a_), IsOk());
-  EXPECT_THAT(store_->CleanUp({}), IsOk());
-  std::filesystem::rename(folder / "aside", folder / "ref");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const bool opened = store_->OpenWriter(a_, {.ref = "r"}).ok();
+  const bool told = store_->Status(a_, "r").ok();
+  const bool listed = store_->ListStatuses(a_).ok();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(opened);
+  EXPECT_FALSE(told);
+  EXPECT_TRUE(listed);
   EXPECT_EQ(MustOpen(a_, {.ref = "r"})->offset(), 3);
+}
+
+TEST_F(ContentStoreTest, AnUnreadableIngestIsBegunAnew) {
+  ASSERT_THAT(MustOpen(a_, {.ref = "r"})->Write("abc"), IsOk());
+  const auto folder = dir_.path() / "content" / "ingest" / Digest::Of("a/1/r").hex();
+  std::filesystem::remove(folder / "ref");
+  std::filesystem::create_symlink("ref", folder / "ref");  // Ends nowhere: too many links.
+  EXPECT_EQ(MustOpen(a_, {.ref = "r"})->offset(), 0);
+  ASSERT_THAT(MustOpen(a_, {.ref = "r"})->Write("ab"), IsOk());
+  EXPECT_EQ(MustOpen(a_, {.ref = "r"})->offset(), 2);
 }
 
 TEST_F(ContentStoreTest, ARefThatIsTooLongIsRefused) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is forced to disk before something is acknowledged. This binary's fsync() and fdatasync()
-// come before the C library's and note what they are called for.
+// come before the C library's, note what they are called for, and may fail.
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -18,6 +20,7 @@ namespace {
 
 std::mutex synced_mutex;
 std::set<std::string> synced;
+std::atomic<bool> fail_data_sync = false;  // the next fdatasync(), once
 
 void Note(int fd) {
   std::error_code unknown;
@@ -40,6 +43,10 @@ extern "C" int fsync(int fd) {
 
 extern "C" int fdatasync(int fd) {
   Note(fd);
+  if (fail_data_sync.exchange(false)) {
+    errno = EIO;
+    return -1;
+  }
   return static_cast<int>(::syscall(SYS_fdatasync, fd));
 }
 
@@ -104,6 +111,23 @@ TEST_F(DurabilityTest, WhatFailsAroundAnIngestDoesNotKeepItsDataFromTheDisk) {
   EXPECT_THAT(TakeSynced(),
               IsSupersetOf({std::string(folder / "data"), std::string(folder / "startedat"),
                             std::string(folder), std::string(content_ / "ingest")}));
+}
+
+// The kernel reports pages that it could not write once; from then on they look written.
+TEST_F(DurabilityTest, WhatCouldNotBeFlushedIsWrittenAnew) {
+  auto writer = Written(a_, "x");
+  fail_data_sync = true;
+  EXPECT_FALSE(writer->Commit(a_, 0, {}, {}).ok());
+  writer.reset();
+  auto again = MustOpen(a_, {.ref = "write-x"});
+  ASSERT_EQ(again->offset(), 0);
+  ASSERT_THAT(again->Write("x"), IsOk());
+  fail_data_sync = true;
+  again.reset();  // to be kept for whoever goes on with it
+  auto last = MustOpen(a_, {.ref = "write-x"});
+  ASSERT_EQ(last->offset(), 0);
+  ASSERT_THAT(last->Write("x"), IsOk());
+  EXPECT_THAT(last->Commit(a_, 0, {}, {}), IsOk());
 }
 
 TEST_F(DurabilityTest, NothingIsFlushedForAnIngestThatGoesOrIsAsItWas) {

@@ -29,10 +29,8 @@ absl::Status Rename(const std::filesystem::path& from, const std::filesystem::pa
   return FromErrno(errno, fmt::format("rename {}", from.string()));
 }
 
-// Whether an error tells that there is nothing, or something else, in a small file's place.
-bool IsNoSmallFile(int err) {
-  return err == ENOENT || err == ENOTDIR || err == EISDIR || err == EFBIG;
-}
+// Whether a file may well be readable a moment later.
+bool IsShortage(int err) { return err == EMFILE || err == ENFILE || err == ENOMEM || err == EINTR; }
 
 std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_full, time, absl::LocalTimeZone());
@@ -56,7 +54,7 @@ absl::StatusOr<std::optional<IngestDir::Description>> IngestDir::Read() const {
     auto text = kernel::ReadFile((folder_ / name).string(), kMaxSmallFile);
     if (text.ok()) {
       files.emplace(name, *std::move(text));
-    } else if (!IsNoSmallFile(text.error().err)) {
+    } else if (IsShortage(text.error().err)) {
       return ToStatus(text.error());
     } else if (name != std::string_view("total") || text.error().err != ENOENT) {
       return std::nullopt;

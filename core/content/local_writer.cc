@@ -78,7 +78,15 @@ LocalWriter::~LocalWriter() {
   }
 }
 
+absl::Status LocalWriter::DropUnflushed(absl::Status failed) {
+  // The kernel tells once of pages that it could not write, and takes them for written from then
+  // on.
+  failed.Update(Truncate());
+  return failed;
+}
+
 absl::Status LocalWriter::Keep() {
+  if (::fdatasync(data_.get()) != 0) return DropUnflushed(FromErrno(errno, "flush ingest"));
   absl::Status kept = dir_.Keep(description_.updated_at);
   kept.Update(ToStatus(kernel::SyncDirectory(place_.ingests.string())));
   return kept;
@@ -137,7 +145,7 @@ absl::Status LocalWriter::Truncate() {
 }
 
 absl::StatusOr<Digest> LocalWriter::Flush(DigestAlgorithm algorithm) {
-  if (::fdatasync(data_.get()) != 0) return FromErrno(errno, "flush ingest");
+  if (::fdatasync(data_.get()) != 0) return DropUnflushed(FromErrno(errno, "flush ingest"));
   if (algorithm == DigestAlgorithm::kSha256) return hasher_.Current();
   Hasher other(algorithm);
   RETURN_IF_ERROR(HashFile(ctx_, other));

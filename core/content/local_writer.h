@@ -48,6 +48,8 @@ class LocalWriter final : public BackendWriter {
   absl::Status HashFile(const Context& ctx, Hasher& hasher) const;
   // After a failed write: makes file and running hash agree again.
   absl::Status CutBack(off_t size);
+  // After a failed flush: nothing of what was written may be relied on. Gives `failed` back.
+  absl::Status DropUnflushed(absl::Status failed);
   absl::Status Rename(const Digest& digest);
   // Makes what was acknowledged survive a power cut.
   absl::Status Keep();

@@ -91,6 +91,7 @@ absl::Status Environment::Settle() {
   ::mdb_env_stat(env_.get(), &stat);
   std::string roots(2 * size_t{stat.ms_psize}, '\0');
   const auto size = static_cast<ssize_t>(roots.size());
+  errno = EIO;  // of a count that is too small
   if (::pread(fd, roots.data(), roots.size(), 0) != size ||
       ::pwrite(fd, roots.data(), roots.size(), 0) != size || ::fdatasync(fd) != 0) {
     return FromLmdb(errno, "write the roots of the database again");

@@ -76,14 +76,21 @@ absl::StatusOr<Envelope> Exchange::Wrap(const Context& ctx, std::string_view top
 absl::Status Exchange::PublishAny(const Context& ctx, std::string_view topic,
                                   google::protobuf::Any event) {
   ASSIGN_OR_RETURN(Envelope envelope, Wrap(ctx, topic, std::move(event)));
-  if (Admits(envelope)) Deliver(std::move(envelope));
+  PassOn(std::move(envelope));
   return absl::OkStatus();
 }
 
 absl::Status Exchange::Forward(Envelope envelope) {
   RETURN_IF_ERROR(Validate(envelope));
-  if (Admits(envelope)) Deliver(std::move(envelope));
+  PassOn(std::move(envelope));
   return absl::OkStatus();
+}
+
+void Exchange::PassOn(Envelope envelope) {
+  const Admission admission = Admit(envelope);
+  if (!admission.pass) return;
+  Deliver(std::move(envelope));
+  if (admission.passed_on) admission.passed_on();
 }
 
 void Exchange::SetGate(Gate gate) {
@@ -92,13 +99,13 @@ void Exchange::SetGate(Gate gate) {
   gate_ = std::move(shared);
 }
 
-bool Exchange::Admits(const Envelope& envelope) {
+Exchange::Admission Exchange::Admit(const Envelope& envelope) {
   std::shared_ptr<const Gate> gate;
   {
     base::MutexLock lock(mutex_);
     gate = gate_;
   }
-  return gate == nullptr || (*gate)(envelope);
+  return gate == nullptr ? Admission(true) : (*gate)(envelope);
 }
 
 void Exchange::Deliver(Envelope envelope) {

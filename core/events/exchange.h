@@ -45,10 +45,18 @@ class Exchange final : public Publisher {
   // a bad namespace or topic, a time that is absent or zero, an event without a type.
   absl::Status Forward(Envelope envelope);
 
-  // Shows each event that a client or a shim brings to `gate` before it is passed on; one that it
-  // answers with false is dropped. Events of Publish() pass unseen. `gate` is called on the
-  // publisher's thread and must return at once. Null ends that; calls under way may still run.
-  using Gate = std::function<bool(const Envelope&)>;
+  // What becomes of an event: whether it is passed on, and what is called once it has been.
+  struct Admission {
+    Admission(bool passes, std::function<void()> then = nullptr)  // NOLINT: yes or no will do
+        : pass(passes), passed_on(std::move(then)) {}
+    bool pass;
+    std::function<void()> passed_on;
+  };
+
+  // Shows each event that a client or a shim brings to `gate` before it is passed on, or dropped.
+  // Events of Publish() pass unseen. `gate` and what it answers are called on the publisher's
+  // thread and must return at once. Null ends that; calls under way may still run.
+  using Gate = std::function<Admission(const Envelope&)>;
   void SetGate(Gate gate);
 
   // From the return on no matching event is missed.
@@ -63,7 +71,8 @@ class Exchange final : public Publisher {
 
   absl::StatusOr<Envelope> Wrap(const Context& ctx, std::string_view topic,
                                 google::protobuf::Any event) const;
-  bool Admits(const Envelope& envelope);
+  void PassOn(Envelope envelope);
+  Admission Admit(const Envelope& envelope);
   void Remove(const Queue& queue);
   void Deliver(Envelope envelope);
 

@@ -330,5 +330,18 @@ TEST_F(ExchangeTest, AGateSeesWhatComesFromOutsideAndMayDropIt) {
   EXPECT_THAT(Drain(*all), ElementsAre("ns /t/drop"));
 }
 
+TEST_F(ExchangeTest, AGateIsToldWhenAnEventHasBeenPassedOn) {
+  const auto all = Subscribe();
+  std::vector<std::string> seen;
+  exchange_.SetGate([&](const Envelope& envelope) {
+    EXPECT_THAT(Drain(*all), ElementsAre());
+    return Exchange::Admission(envelope.topic() != "/t/drop", [&] { seen = Drain(*all); });
+  });
+  ASSERT_THAT(exchange_.Forward(Made("/t/drop")), IsOk());
+  EXPECT_THAT(seen, ElementsAre());
+  ASSERT_THAT(exchange_.Forward(Made("/t/keep")), IsOk());
+  EXPECT_THAT(seen, ElementsAre("ns /t/keep"));
+}
+
 }  // namespace
 }  // namespace gantry::events

@@ -17,7 +17,8 @@ namespace pb = ::containerd::events;
 namespace task_pb = ::containerd::task::v3;
 
 // Each handler answers whether the event is news.
-using Handler = bool (*)(TaskEnv&, const std::string& ns, const std::string& event);
+using News = events::Exchange::Admission;
+using Handler = News (*)(TaskEnv&, const std::string& ns, const std::string& event);
 
 template <typename Event>
 std::shared_ptr<Task> TaskOf(TaskEnv& env, const std::string& ns, const std::string& bytes,
@@ -26,7 +27,7 @@ std::shared_ptr<Task> TaskOf(TaskEnv& env, const std::string& ns, const std::str
   return env.tasks.Find(ns, event.container_id());
 }
 
-bool OnExit(TaskEnv& env, const std::string& ns, const std::string& bytes) {
+News OnExit(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   pb::TaskExit event;
   const std::shared_ptr<Task> task = TaskOf(env, ns, bytes, event);
   if (task == nullptr) return true;
@@ -42,11 +43,13 @@ bool OnExit(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   task->SetExit(exec_id, exit);
   if (!task->ClaimExit(exec_id)) return false;
   if (!init) return true;
-  env.shims.steps().Run([&env, task, exit] {
-    // Meanwhile the id may belong to another task, whose exit this is not.
-    if (env.tasks.Find(task->ns(), task->id()) == task) NoteExit(env, *task, exit);
-  });
-  return true;
+  // Noted only when it is told: what the next daemon finds noted it does not tell again.
+  return {true, [&env, task, exit] {
+            env.shims.steps().Run([&env, task, exit] {
+              // Meanwhile the id may belong to another task, whose exit this is not.
+              if (env.tasks.Find(task->ns(), task->id()) == task) NoteExit(env, *task, exit);
+            });
+          }};
 }
 
 // Asks the shim what the init process does. An event may be late, and by then be overtaken by the
@@ -77,7 +80,7 @@ void Expect(TaskEnv& env, const std::shared_ptr<Task>& task, Status announced) {
                    });
 }
 
-bool OnStart(TaskEnv& env, const std::string& ns, const std::string& bytes) {
+News OnStart(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   pb::TaskStart event;
   const auto task = TaskOf(env, ns, bytes, event);
   if (task == nullptr) return true;
@@ -93,7 +96,7 @@ bool OnStart(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   return true;
 }
 
-bool OnExecStarted(TaskEnv& env, const std::string& ns, const std::string& bytes) {
+News OnExecStarted(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   pb::TaskExecStarted event;
   const auto task = TaskOf(env, ns, bytes, event);
   const auto process = task == nullptr ? std::nullopt : task->Find(event.exec_id());
@@ -104,13 +107,13 @@ bool OnExecStarted(TaskEnv& env, const std::string& ns, const std::string& bytes
   return true;
 }
 
-bool OnPaused(TaskEnv& env, const std::string& ns, const std::string& bytes) {
+News OnPaused(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   pb::TaskPaused event;
   Expect(env, TaskOf(env, ns, bytes, event), Status::kPaused);
   return true;
 }
 
-bool OnResumed(TaskEnv& env, const std::string& ns, const std::string& bytes) {
+News OnResumed(TaskEnv& env, const std::string& ns, const std::string& bytes) {
   pb::TaskResumed event;
   Expect(env, TaskOf(env, ns, bytes, event), Status::kRunning);
   return true;
@@ -128,7 +131,7 @@ const std::map<std::string_view, Handler>& Handlers() {
 
 }  // namespace
 
-bool AdmitEvent(TaskEnv& env, const events::Envelope& envelope) {
+events::Exchange::Admission AdmitEvent(TaskEnv& env, const events::Envelope& envelope) {
   const auto handler = Handlers().find(envelope.topic());
   if (handler == Handlers().end()) return true;
   return handler->second(env, envelope.namespace_(), envelope.event().value());

@@ -6,8 +6,8 @@
 
 namespace gantry::runtime {
 
-// Learns from what a shim announces about its tasks. False for an exit that was announced before:
-// it must not be passed on.
-bool AdmitEvent(TaskEnv& env, const events::Envelope& envelope);
+// Learns from what a shim announces about its tasks. An exit that was announced before must not be
+// passed on; another is noted in the bundle once it has been.
+events::Exchange::Admission AdmitEvent(TaskEnv& env, const events::Envelope& envelope);
 
 }  // namespace gantry::runtime

@@ -37,11 +37,15 @@ bool ProvesDeath(const absl::Status& status) {
 // once its shim is found to be out of reach for now.
 class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
  public:
-  LoadOperation(TaskEnv& env, std::shared_ptr<Task> task, Then then)
+  // Whether the bundle's create is known to have come to nothing, or the bundle is to tell.
+  enum class Create { kFailed, kAskBundle };
+
+  LoadOperation(TaskEnv& env, std::shared_ptr<Task> task, Create create, Then then)
       : env_(env),
         task_(std::move(task)),
         bundle_(env.roots, task_->ns(), task_->id()),
-        then_(std::move(then)) {}
+        then_(std::move(then)),
+        creating_(create == Create::kFailed) {}
 
   void Begin() {
     env_.shims.steps().Run([self = shared_from_this()] { self->FindShim(); });
@@ -50,7 +54,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
  private:
   void FindShim() {
     if (bundle_.empty() || bundle_.removing()) return Discard();
-    creating_ = bundle_.creating();
+    creating_ = creating_ || bundle_.creating();
     // An exit that the daemon before announced stays what it was, whatever becomes of the shim.
     if (const std::optional<RecordedExit> exit = bundle_.ReadExit()) {
       task_->SetExit({}, {.status = exit->status, .exited_at = exit->exited_at});
@@ -234,7 +238,7 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   const std::shared_ptr<Task> task_;
   const Bundle bundle_;
   Then then_;  // null once called
-  bool creating_ = false;
+  bool creating_;
   absl::Duration pause_ = kFirstPause;
   fs::path program_;
   std::shared_ptr<Shim> shim_;
@@ -283,13 +287,17 @@ absl::Status LoadTasks(TaskEnv& env) {
   }
   for (const auto& [ns, id] : bundles.bundles) {
     ASSIGN_OR_RETURN(std::shared_ptr<Task> task, env.tasks.Reserve(ns, id, Task::Phase::kLoading));
-    std::make_shared<LoadOperation>(env, std::move(task), nullptr)->Begin();
+    std::make_shared<LoadOperation>(env, std::move(task), LoadOperation::Create::kAskBundle,
+                                    nullptr)
+        ->Begin();
   }
   return absl::OkStatus();
 }
 
 void UndoCreate(TaskEnv& env, std::shared_ptr<Task> task, Then then) {
-  std::make_shared<LoadOperation>(env, std::move(task), std::move(then))->Begin();
+  std::make_shared<LoadOperation>(env, std::move(task), LoadOperation::Create::kFailed,
+                                  std::move(then))
+      ->Begin();
 }
 
 }  // namespace gantry::runtime

@@ -92,6 +92,7 @@ class Recovery {
       const absl::Status made =
           can_make ? MakeAnew(owner) : DataLoss("directory {} is missing", id);
       if (can_make && !made.ok()) {
+        may_be_made_later_ = true;
         // Half of it must not stay: whoever asks for the snapshot would give it its name.
         RETURN_IF_ERROR(DiscardHalf(id));
       }
@@ -111,7 +112,8 @@ class Recovery {
 
   // Makes what is there now the state to compare with at the next start.
   absl::Status NoteOnDisk() {
-    if (boot_.empty()) return absl::OkStatus();
+    // What could not be made for now is to be made at the next start: it must still look lost then.
+    if (boot_.empty() || may_be_made_later_) return absl::OkStatus();
     if (known_.boot == boot_ && known_.on_disk == known_.high_water) return absl::OkStatus();
     RETURN_IF_ERROR(driver_.SyncNames());
     return metadata_.Write({}, [&](metadata::WriteTxn& txn) {
@@ -161,6 +163,7 @@ class Recovery {
   const SnapshotTable& table_;
   LocalDriver& driver_;
   const KnownDirectories& known_;
+  bool may_be_made_later_ = false;  // a directory that is missing could not be made for now
   const std::string& boot_;
   std::set<uint64_t> present_;
 };

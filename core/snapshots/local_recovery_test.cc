@@ -77,6 +77,10 @@ TEST_F(LocalRecoveryTest, WhatCouldOnlyBeMadeHalfWayIsReportedAndGone) {
   EXPECT_THAT(Directories(), IsEmpty());
   driver_->SetHook(nullptr);
   EXPECT_THAT(Mounts("a"), StatusIs(Code::kInternal, HasSubstr("no such directory")));
+  // The next start tries again.
+  ASSERT_THAT(Start({.boot = "second"}), IsOk());
+  EXPECT_THAT(snapshotter_->damaged(), IsEmpty());
+  EXPECT_THAT(Directories(), SizeIs(1));
 }
 
 TEST_F(LocalRecoveryTest, WhatAStartThatDiedLeftHalfMadeIsMadeAgain) {

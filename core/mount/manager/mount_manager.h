@@ -41,7 +41,7 @@ class MountManager {
     std::filesystem::path boot_file;  // says in which boot of the host that was; may be empty
     std::vector<std::filesystem::path> roots;    // where mkdir/ and mkfs/ may work, besides
     Handlers handlers;                           // by type; they outlive the manager
-    absl::Duration patience = absl::Seconds(5);  // of CleanUp()
+    absl::Duration patience = absl::Seconds(1);  // of CleanUp(), also at start
   };
 
   // `store` outlives the manager.

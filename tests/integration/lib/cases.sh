@@ -3,6 +3,7 @@
 # Runs the cases of a script and reports them.
 
 case_seconds=60  # longest a case may take
+if [ "$PRESET" != release ]; then case_seconds=240; fi # sanitizers slow a daemon down
 why=$work/why    # the first explanation of the running case
 case_group=none  # process group of the running case
 failures=0
