@@ -44,8 +44,13 @@ class TestCgroup {
   TestCgroup(const TestCgroup&) = delete;
   ~TestCgroup() { Remove(); }
 
+  // A process that is ending keeps its cgroup busy.
   void Remove() {
-    for (const std::string& directory : Directories()) ::rmdir(directory.c_str());
+    for (const std::string& directory : Directories()) {
+      for (int left = 1000; ::rmdir(directory.c_str()) != 0 && errno == EBUSY && left > 0; --left) {
+        ::usleep(5000);
+      }
+    }
   }
   void LimitMemory(const std::string& bytes) {
     EXPECT_THAT(kernel::WriteControlFile(Directories()[0] + "/memory.limit_in_bytes", bytes),
