@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "shim/io/fifo_io.h"
-#include "shim/io/file_io.h"
 
 namespace gantry::shim {
 
@@ -17,7 +16,7 @@ Co<kernel::Result<void>> ConsoleIo::DoPrepare(Time deadline) {
   auto target = ModeOf(without_terminal);
   if (!target) co_return target.error();
   if (*target == StdioMode::kFile) {
-    auto file = OpenLogFile(request_.out);
+    auto file = LogFile::Open(request_.out);
     if (!file) co_return file.error();
     file_ = *std::move(file);
   } else if (*target == StdioMode::kLogger) {
@@ -37,7 +36,7 @@ std::array<kernel::Stdio, 3> ConsoleIo::RuntimeStdio() const {
 }
 
 Co<kernel::Result<Endpoint>> ConsoleIo::OpenTarget(Time deadline) {
-  if (file_.fd) co_return std::move(file_);
+  if (file_) co_return MakeLogEnd(file_, "stdout");
   if (pipes_.out) co_return MakeEndpoint(std::move(pipes_.out), EndKind::kPipe);
   auto path = FifoPath(request_.out);
   if (!path) co_return path.error();
@@ -75,6 +74,10 @@ kernel::Result<void> ConsoleIo::Resize(uint16_t width, uint16_t height) {
   return terminal_ ? terminal_->Resize(width, height) : kernel::Result<void>();
 }
 
+kernel::Result<void> ConsoleIo::ReopenLog() {
+  return file_ ? file_->Reopen() : ProcessIo::ReopenLog();
+}
+
 void ConsoleIo::ProcessExited() {
   exited_ = true;
   if (terminal_) terminal_->HangUp();
@@ -88,8 +91,8 @@ Co<void> ConsoleIo::Close() {
 
 void ConsoleIo::Release() {
   socket_.reset();
-  file_.Close();
   if (terminal_) terminal_->Close();
+  file_.reset();
   pipes_ = {};
   ended_.Set();
 }

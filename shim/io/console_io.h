@@ -6,6 +6,7 @@
 #include <string>
 
 #include "shim/io/console_socket.h"
+#include "shim/io/log_file.h"
 #include "shim/io/logger_io.h"
 #include "shim/io/process_io.h"
 #include "shim/io/terminal.h"
@@ -24,6 +25,7 @@ class ConsoleIo : public ProcessIo {
   void CloseStdin() override;
   kernel::Result<void> Resize(uint16_t width, uint16_t height) override;
   void ProcessExited() override;
+  kernel::Result<void> ReopenLog() override;
   Co<bool> Drain(Time deadline) override { return ended_.Wait(deadline); }
   Co<void> Close() override;
 
@@ -38,7 +40,7 @@ class ConsoleIo : public ProcessIo {
   IoContext& context_;
   const StdioRequest request_;
   std::optional<ConsoleSocket> socket_;  // until the terminal has come
-  Endpoint file_;                        // until it is connected
+  std::shared_ptr<LogFile> file_;        // one of the three kinds of targets
   LoggerPipes pipes_;                    // `err` stays open and silent
   std::optional<Terminal> terminal_;
   bool stdin_closed_ = false;

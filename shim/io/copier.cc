@@ -11,7 +11,7 @@ Copier::Copier(IoContext& context, Endpoint source, Endpoint target, std::functi
     : source_(std::move(source)),
       target_(std::move(target)),
       ended_(std::move(ended)),
-      transfer_(context.buffer, source_.get(), source_.kind, target_.get(), target_.kind),
+      transfer_(context.buffer, source_, target_),
       source_ready_(context.loop, source_.get(), [this] { Move(); }),
       target_ready_(context.loop, target_.get(), [this] { Move(); }) {
   source_ready_.Await(EPOLLIN);
@@ -37,6 +37,7 @@ void Copier::Close() {
   source_ready_.Stop();
   target_ready_.Stop();
   source_.Close();
+  if (target_.log) target_.log->Finish();
   target_.Close();
   ended_();
 }

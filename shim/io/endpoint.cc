@@ -59,6 +59,13 @@ Endpoint MakeEndpoint(kernel::UniqueFd fd, EndKind kind) {
   return endpoint;
 }
 
+Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, std::string_view stream) {
+  Endpoint endpoint;
+  endpoint.kind = EndKind::kLog;
+  endpoint.log = std::make_unique<LogStream>(std::move(file), stream);
+  return endpoint;
+}
+
 Co<kernel::Result<Endpoint>> OpenOutput(IoContext& context, std::string path, Time deadline) {
   if (path.empty()) co_return Endpoint();
   auto located = Locate(path);

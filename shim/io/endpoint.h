@@ -6,14 +6,23 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/kernel/result.h"
 #include "core/kernel/unique_fd.h"
 #include "shim/io/io_context.h"
-#include "shim/io/transfer.h"
+#include "shim/io/log_file.h"
 #include "shim/loop/co.h"
 
 namespace gantry::shim {
+
+enum class EndKind {
+  kPipe,      // a pipe or fifo
+  kTerminal,  // the master of a terminal
+  kFile,      // anything else: every write is one whole piece
+  kLog,       // as a target: a LogStream, not an fd
+  kNothing,   // as a target: what comes is dropped
+};
 
 // One end of a stream, open.
 struct Endpoint {
@@ -22,16 +31,20 @@ struct Endpoint {
   // The other side of a client's fifo. A reader of our own: clients come and go, and what they have
   // not read yet waits for them. A writer: the stream ends when we say so.
   kernel::UniqueFd keeper;
+  std::unique_ptr<LogStream> log;
 
   int get() const { return fd ? fd->get() : -1; }
-  Endpoint Share() const { return {.fd = fd, .kind = kind, .keeper = {}}; }
+  // Another end at the same file.
+  Endpoint Share() const { return {.fd = fd, .kind = kind, .keeper = {}, .log = {}}; }
   void Close() {
     fd.reset();
     keeper.Reset();
+    log.reset();
   }
 };
 
 Endpoint MakeEndpoint(kernel::UniqueFd fd, EndKind kind);
+Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, std::string_view stream);
 
 // Opens where a stream's output goes. A fifo is waited for until it has a reader, ETIMEDOUT at the
 // deadline: were it opened both ways at once, what a short-lived container wrote could be gone

@@ -91,6 +91,13 @@ TEST_F(FifoIoTest, InputMayBeClosedBeforeThereIsAProcess) {
   EXPECT_EQ(ReadToEnd(out.get()), "end\n");
 }
 
+TEST_F(FifoIoTest, WithoutOutputThereIsNothingToDrain) {
+  StdioRequest request{.in = Fifo("in")};
+  auto io = Make(request);
+  Run(*io, "exec sleep 1000");
+  EXPECT_TRUE(Await(io->Drain(In(seconds(10)))));
+}
+
 TEST_F(FifoIoTest, InputMayBeAFile) {
   StdioRequest request{.in = Path("in"), .out = Fifo("out")};
   const std::string content(200'000, 'i');

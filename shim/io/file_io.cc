@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/io/file_io.h"
 
-#include <fcntl.h>
-
 #include <string>
 #include <utility>
 
-#include "core/kernel/file.h"
 #include "shim/io/fifo_io.h"
-#include "shim/io/stdio_uri.h"
 
 namespace gantry::shim {
-
-kernel::Result<Endpoint> OpenLogFile(const std::string& uri) {
-  auto parsed = ParseStdioUri(uri);
-  if (!parsed) return parsed.error();
-  const std::string& path = parsed->path;
-  auto made = kernel::MakeDirectories(path.substr(0, path.rfind('/') + 1), 0755);
-  if (!made) return made.error();
-  // Without O_NONBLOCK a path that is a fifo would wait for a reader.
-  auto file = kernel::Open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0644);
-  if (!file) return file.error();
-  return MakeEndpoint(*std::move(file), EndKind::kFile);
-}
 
 FileIo::FileIo(IoContext& context, StdioRequest request)
     : request_(std::move(request)), streams_(context) {}
 
 Co<kernel::Result<void>> FileIo::DoPrepare(Time /*deadline*/) {
-  auto file = OpenLogFile(request_.out);
+  auto file = LogFile::Open(request_.out);
   if (!file) co_return file.error();
   file_ = *std::move(file);
   co_return streams_.Make({!request_.in.empty(), true, true}, request_);
@@ -42,15 +26,18 @@ Co<kernel::Result<void>> FileIo::DoConnect(Time /*deadline*/) {
     if (!in) co_return in.error();
     streams_.Copy(0, *std::move(in));
   }
-  Endpoint err = file_.Share();
-  streams_.Copy(1, std::move(file_));
-  streams_.Copy(2, std::move(err));
+  streams_.Copy(1, MakeLogEnd(file_, "stdout"));
+  streams_.Copy(2, MakeLogEnd(file_, "stderr"));
   co_return kernel::Result<void>();
 }
 
+kernel::Result<void> FileIo::ReopenLog() {
+  return file_ ? file_->Reopen() : kernel::Result<void>();
+}
+
 void FileIo::Release() {
-  file_.Close();
   streams_.Close();
+  file_.reset();
 }
 
 }  // namespace gantry::shim

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+
+#include "shim/io/log_file.h"
 #include "shim/io/piped_streams.h"
 #include "shim/io/process_io.h"
 
 namespace gantry::shim {
 
-// Both outputs are appended to one file, which somebody else may cut short to rotate it. The input,
-// if there is one, is a fifo.
+// Both outputs are appended to one file (LogFile), which somebody else may cut short or rename to
+// rotate it. The input, if there is one, is a fifo.
 class FileIo : public ProcessIo {
  public:
   FileIo(IoContext& context, StdioRequest request);
@@ -15,6 +18,7 @@ class FileIo : public ProcessIo {
   std::array<kernel::Stdio, 3> RuntimeStdio() const override { return streams_.RuntimeStdio(); }
   void Started() override { streams_.CloseContainerEnds(); }
   void CloseStdin() override { streams_.CloseStdin(); }
+  kernel::Result<void> ReopenLog() override;
   Co<bool> Drain(Time deadline) override { return streams_.Drain(deadline); }
 
  protected:
@@ -25,10 +29,7 @@ class FileIo : public ProcessIo {
  private:
   const StdioRequest request_;
   PipedStreams streams_;
-  Endpoint file_;  // until it is connected
+  std::shared_ptr<LogFile> file_;
 };
-
-// Opens the file of a `file` URI to append, with the directories above it.
-kernel::Result<Endpoint> OpenLogFile(const std::string& uri);
 
 }  // namespace gantry::shim

@@ -39,6 +39,7 @@ void PipedStreams::Copy(size_t stream, Endpoint client) {
   copiers_[stream].emplace(context_, std::move(source), std::move(target),
                            [this] { StreamEnded(); });
   if (stream == 0 && stdin_closed_) copiers_[0]->CloseSourceKeeper();
+  StreamEnded();  // without outputs there is nothing to drain
 }
 
 void PipedStreams::CloseStdin() {

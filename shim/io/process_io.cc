@@ -7,6 +7,7 @@
 #include "shim/io/console_io.h"
 #include "shim/io/fifo_io.h"
 #include "shim/io/file_io.h"
+#include "shim/io/log_file.h"
 #include "shim/io/logger_io.h"
 #include "shim/io/null_io.h"
 #include "shim/io/stdio_uri.h"
@@ -19,7 +20,7 @@ kernel::Result<StdioMode> ModeOf(const StdioRequest& request) {
   StdioMode mode = StdioMode::kFifo;
   if (out->scheme == "binary" || out->scheme == "binary-v2") {
     mode = StdioMode::kLogger;
-  } else if (out->scheme == "file") {
+  } else if (LogFile::IsScheme(out->scheme)) {
     mode = StdioMode::kFile;
   } else if (!out->scheme.empty() && out->scheme != "fifo") {
     return kernel::Error{EINVAL, "unknown STDIO scheme " + out->scheme};
@@ -44,6 +45,8 @@ Co<kernel::Result<void>> ProcessIo::Connect(Time deadline) {
 }
 
 kernel::Result<void> ProcessIo::Resize(uint16_t /*width*/, uint16_t /*height*/) { return {}; }
+
+kernel::Result<void> ProcessIo::ReopenLog() { return {}; }
 
 Co<bool> ProcessIo::Drain(Time /*deadline*/) { co_return true; }
 

@@ -48,6 +48,9 @@ class ProcessIo {
   // Nothing happens without a terminal.
   virtual kernel::Result<void> Resize(uint16_t width, uint16_t height);
 
+  // Goes on in a new file at the path of a LogFile URI. Nothing happens in other modes.
+  virtual kernel::Result<void> ReopenLog();
+
   // Ends a terminal; pipes live for as long as anybody has them.
   virtual void ProcessExited() {}
 

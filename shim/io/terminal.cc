@@ -15,12 +15,12 @@ constexpr uint32_t kMasterEvents = EPOLLIN | EPOLLOUT | EPOLLET;
 
 Terminal::Terminal(IoContext& context, kernel::UniqueFd master, Endpoint input, Endpoint output,
                    std::function<void()> ended)
-    : master_(std::move(master)),
+    : master_(MakeEndpoint(std::move(master), EndKind::kTerminal)),
       input_(std::move(input)),
       output_(std::move(output)),
       ended_(std::move(ended)),
-      in_(context.buffer, input_.get(), input_.kind, master_.get(), EndKind::kTerminal),
-      out_(context.buffer, master_.get(), EndKind::kTerminal, output_.get(), output_.kind),
+      in_(context.buffer, input_, master_),
+      out_(context.buffer, master_, output_),
       master_watch_(context.loop, master_.get(), [this](uint32_t) { MasterReady(); }),
       input_ready_(context.loop, input_.get(), [this] { MoveIn(); }),
       output_ready_(context.loop, output_.get(), [this] { MoveOut(); }) {
@@ -91,9 +91,10 @@ void Terminal::Close() {
   if (closed()) return;
   CloseInput();
   output_ready_.Stop();
+  if (output_.log) output_.log->Finish();
   output_.Close();
   master_watch_.Disarm();
-  master_.Reset();
+  master_.Close();
   ended_();
 }
 

@@ -40,9 +40,9 @@ class Terminal {
   void MoveIn();
   void MoveOut();
   void CloseInput();
-  bool closed() const { return !master_; }
+  bool closed() const { return !master_.fd; }
 
-  kernel::UniqueFd master_;
+  Endpoint master_;
   Endpoint input_;
   Endpoint output_;
   const std::function<void()> ended_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 namespace gantry::shim {
 namespace {
@@ -22,6 +23,14 @@ size_t Waiting(int fd) {
 }
 
 }  // namespace
+
+Transfer::Transfer(CopyBuffer& buffer, const Endpoint& source, const Endpoint& target)
+    : buffer_(buffer),
+      source_(source.get()),
+      source_kind_(source.kind),
+      target_(target.get()),
+      log_(target.log.get()),
+      target_kind_(target.kind) {}
 
 struct Transfer::Step {
   size_t moved = 0;
@@ -77,8 +86,8 @@ Transfer::Step Transfer::Copy(size_t waiting) {
     return {.next = Next::kTarget};
   const std::span<char> buffer = buffer_.Lend();
   if (buffer.empty()) return {.next = Next::kAgain};
-  const bool whole = target_kind_ == EndKind::kFile || target_kind_ == EndKind::kNothing;
-  const size_t asked = whole ? buffer.size() : kPageBytes;
+  const bool may_be_full = target_kind_ == EndKind::kPipe || target_kind_ == EndKind::kTerminal;
+  const size_t asked = may_be_full ? kPageBytes : buffer.size();
   const ssize_t count = ::read(source_, buffer.data(), asked);
   Step step = AfterRead(count, asked);
   if (count > 0 && !Write(buffer.data(), static_cast<size_t>(count))) step.next = Next::kTarget;
@@ -103,6 +112,10 @@ Transfer::Step Transfer::AfterRead(ssize_t count, size_t asked) {
 // False when the target is full; then `pending_` has the rest.
 bool Transfer::Write(const char* data, size_t size) {
   if (target_kind_ == EndKind::kNothing) return true;
+  if (target_kind_ == EndKind::kLog) {
+    log_->Write({data, size});
+    return true;
+  }
   while (size > 0) {
     const ssize_t count = ::write(target_, data, size);
     if (count >= 0) {

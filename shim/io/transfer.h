@@ -6,22 +6,16 @@
 #include <string>
 
 #include "shim/io/copy_buffer.h"
+#include "shim/io/endpoint.h"
 
 namespace gantry::shim {
-
-enum class EndKind {
-  kPipe,      // a pipe or fifo
-  kTerminal,  // the master of a terminal
-  kFile,      // anything else: every write is one whole piece
-  kNothing,   // as a target: what comes is dropped
-};
 
 // Moves what is there, without waiting. Pages of pipes are handed on where that is cheaper than
 // copying, which for small pieces it is not: each would fill a place of the target's sixteen.
 // What cannot be written for another reason than lack of room is dropped: a full disk costs log
 // lines, it does not stop a container.
 //
-// Owns neither fd; both must be non-blocking, but for files.
+// Owns neither end; both fds must be non-blocking, but for files.
 class Transfer {
  public:
   // At most that much in one call, so that no stream keeps the loop from others.
@@ -35,12 +29,7 @@ class Transfer {
     kTargetGone,  // nobody will ever read what is written
   };
 
-  Transfer(CopyBuffer& buffer, int source, EndKind source_kind, int target, EndKind target_kind)
-      : buffer_(buffer),
-        source_(source),
-        source_kind_(source_kind),
-        target_(target),
-        target_kind_(target_kind) {}
+  Transfer(CopyBuffer& buffer, const Endpoint& source, const Endpoint& target);
 
   Next Move();
 
@@ -63,7 +52,8 @@ class Transfer {
   CopyBuffer& buffer_;
   const int source_;
   const EndKind source_kind_;
-  int target_;
+  const int target_;
+  LogStream* const log_;
   EndKind target_kind_;
   bool source_done_ = false;
   bool can_splice_ = true;
