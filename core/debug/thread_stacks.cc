@@ -28,6 +28,7 @@ constexpr size_t kMaxFrames = 64;
 // Where a thread leaves its return addresses. The signal carries the address of the slot, so that
 // no state is shared between captures.
 struct StackCapture::Slot {
+  std::atomic<bool> offered = false;  // orders the making of the slot before its use
   std::array<void*, kMaxFrames> frames{};
   int depth = 0;
   std::atomic<bool> filled = false;
@@ -43,6 +44,7 @@ template <typename Slot>
 void FillSlot(int, siginfo_t* info, void*) {
   const int before = errno;
   auto* slot = static_cast<Slot*>(info->si_value.sival_ptr);
+  if (!slot->offered.load(std::memory_order_acquire)) return;
   slot->depth = ::backtrace(slot->frames.data(), kMaxFrames);
   slot->filled.store(true, std::memory_order_release);
   errno = before;
@@ -123,6 +125,7 @@ StackCapture::~StackCapture() = default;
 
 std::vector<std::string> StackCapture::FramesOf(int tid, absl::Duration patience) {
   auto slot = std::make_unique<Slot>();
+  slot->offered.store(true, std::memory_order_release);
   if (!Interrupt(tid, slot.get())) return {};
   if (!AwaitTrue(slot->filled, patience)) {
     late_.push_back(std::move(slot));
