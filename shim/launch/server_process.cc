@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -78,6 +79,9 @@ int ServerMain(void* argument) {
     return 1;
   }
   if (!kernel::WriteAll(report, "+", "report")) return 1;  // nobody waits any more
+  // Until the socket has its name nobody could find us, should our maker be killed.
+  char word = 0;
+  if (::read(report, &word, 1) != 1) return 1;
   ::close(report);
   return birth.serve({.socket = *std::move(socket), .settings = birth.options.settings});
 }
@@ -105,18 +109,24 @@ kernel::Result<void> PrepareServer() {
   return {};
 }
 
-kernel::Result<kernel::Subprocess> StartServerProcess(const ServerProcessOptions& options,
-                                                      const Serve& serve) {
+kernel::Result<void> StartedServer::Go() {
+  return kernel::WriteAll(word.get(), "+", "word to serve");
+}
+
+kernel::Result<StartedServer> StartServerProcess(const ServerProcessOptions& options,
+                                                 const Serve& serve) {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return kernel::LastError("pipe2");
-  const kernel::UniqueFd read_end(ends[0]);
-  kernel::UniqueFd write_end(ends[1]);
-  Birth birth{.options = options, .serve = serve, .report = write_end.get()};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return kernel::LastError("socketpair");
+  }
+  kernel::UniqueFd ours(ends[0]);
+  kernel::UniqueFd theirs(ends[1]);
+  Birth birth{.options = options, .serve = serve, .report = theirs.get()};
   auto process = kernel::Subprocess::Fork(0, ServerMain, &birth);
-  if (!process) return process;
-  write_end.Reset();
-  if (auto ready = AwaitReport(read_end.get()); !ready) return ready.error();
-  return process;
+  if (!process) return process.error();
+  theirs.Reset();
+  if (auto ready = AwaitReport(ours.get()); !ready) return ready.error();
+  return StartedServer{.process = *std::move(process), .word = std::move(ours)};
 }
 
 }  // namespace gantry::shim

@@ -17,10 +17,18 @@ struct ServerProcessOptions {
   char** argv = nullptr;
 };
 
-// Makes a copy of this process that serves, and waits until it is about to: from then on it holds
-// nothing of ours but the socket. It ends with the result unless that is released.
-kernel::Result<kernel::Subprocess> StartServerProcess(const ServerProcessOptions& options,
-                                                      const Serve& serve);
+// A server that waits for its word to serve, and ends if we do without having given it.
+struct StartedServer {
+  kernel::Subprocess process;  // ends with this unless it is released
+  kernel::UniqueFd word;
+
+  kernel::Result<void> Go();
+};
+
+// Makes a copy of this process that is to serve, and waits until it is about to: from then on it
+// holds nothing of ours but the socket.
+kernel::Result<StartedServer> StartServerProcess(const ServerProcessOptions& options,
+                                                 const Serve& serve);
 
 // Makes this process the reaper of its descendants, and has it ignore SIGPIPE. For a binary that is
 // executed as a server; StartServerProcess() does it too.

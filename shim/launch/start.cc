@@ -233,13 +233,15 @@ kernel::Result<void> StartServer(const StartRequest& request, const Plan& plan,
                                     .argv = request.argv},
                                    program.serve);
   if (!server) return server.error();
-  if (auto placed = PlaceServer(server->pid(), plan, program); !placed) return placed;
+  if (auto placed = PlaceServer(server->process.pid(), plan, program); !placed) return placed;
   const auto taken = TakeName(*socket, plan);
   if (!taken) return taken.error();
   if (!*taken) return Reply(plan, request.output);
+  // It has its name now, where it is found also by who gets no answer, should we be killed.
+  if (auto said = server->Go(); !said) return said;
   if (auto replied = Reply(plan, request.output); !replied) return replied;
   std::move(*socket).Keep();
-  std::move(*server).Release().Reset();
+  std::move(server->process).Release().Reset();
   return {};
 }
 
