@@ -77,7 +77,11 @@ Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
 Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
   const Time limit = Limit(deadline);
   const auto drained = std::make_shared<Event>(context_.loop);
-  shim::Start(DrainAndTell(shared_from_this(), *init_.io, DrainLimit(deadline), drained));
+  if (init_.pid != 0) {
+    shim::Start(DrainAndTell(shared_from_this(), *init_.io, DrainLimit(deadline), drained));
+  } else {
+    drained->Set();  // it never wrote
+  }
   RuntimeOutcome outcome{.ok = true};
   if (init_.pid != 0) {
     outcome = co_await runtime_->Run(DeleteArguments(id(), false), limit);
