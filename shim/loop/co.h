@@ -60,7 +60,9 @@ struct Promise<void> : PromiseBase {
 // A coroutine that gives a T. It begins when it is awaited, which is done once, and its awaiter
 // goes on when it ends. Parameters are copied into it; what they point to, and `this` of a member,
 // must outlive it. A lambda with captures is no coroutine. A closure or struct that is handed to
-// one in a co_await expression gets a name first: GCC 12 copies such temporaries bit by bit.
+// one in a co_await expression gets a name first: GCC 12 copies such temporaries bit by bit. So
+// does a bool that an `if` asks about, in a coroutine without locals, whose frame GCC 12 lays out
+// wrong.
 //
 // Threads: one.
 template <typename T = void>
