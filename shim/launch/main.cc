@@ -17,6 +17,7 @@
 #include "shim/launch/server_process.h"
 #include "shim/launch/start.h"
 #include "shim/launch/start_input.h"
+#include "shim/messages/identifier.h"
 #include "shim/server/listening_socket.h"
 
 namespace gantry::shim {
@@ -25,7 +26,6 @@ namespace {
 constexpr int kFailure = 1;
 constexpr int kWrongUsage = 2;
 constexpr int kInheritedSocket = 3;
-constexpr size_t kMaxIdentifierBytes = 76;
 
 void Print(int fd, std::string_view text) {
   kernel::WriteAll(fd, text, "output").Ignore();  // whoever asked has gone
@@ -38,22 +38,6 @@ int Fail(const std::string& text) {
 
 int ExitCode(const kernel::Result<void>& result) {
   return result ? EXIT_SUCCESS : Fail(result.error().Text());
-}
-
-bool IsAlphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-// Letters and digits, between them single dots, underscores and dashes. Ids become file names.
-bool IsIdentifier(std::string_view text) {
-  if (text.empty() || text.size() > kMaxIdentifierBytes) return false;
-  bool after_letter = false;
-  for (const char c : text) {
-    const bool letter = IsAlphanumeric(c);
-    if (!letter && (!after_letter || (c != '.' && c != '_' && c != '-'))) return false;
-    after_letter = letter;
-  }
-  return after_letter;
 }
 
 // What is wrong with the flags for an action.

@@ -51,6 +51,15 @@ const Process* Container::Find(const std::string& exec_id) const {
   return FindExec(exec_id).get();
 }
 
+wire::RpcStatus Container::Failure(const std::string& prefix, const RuntimeOutcome& outcome) {
+  if (!outcome.timed_out) return Unknown(prefix + outcome.error);
+  return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, prefix + outcome.error);
+}
+
+void Container::Log(const std::string& message) const {
+  context_.log("container " + id() + ": " + message);
+}
+
 wire::RpcStatus Container::NoSuchProcess(const std::string& exec_id) {
   return wire::MakeStatus(wire::RpcCode::kNotFound, "process does not exist " + exec_id);
 }
@@ -58,7 +67,8 @@ wire::RpcStatus Container::NoSuchProcess(const std::string& exec_id) {
 void Container::KillLeftovers() {
   const auto spec = ScanSpecFile(InBundle("config.json"), {});
   if (spec.ok() && spec->private_pid_namespace) return;  // the kernel has done it
-  if (cgroup_) cgroup_->KillAll().Ignore();  // one without a cgroup cannot be told from others
+  if (!cgroup_) return;  // one without a cgroup cannot be told from others
+  if (auto killed = cgroup_->KillAll(); !killed) Log(killed.error().Text());
 }
 
 void Container::OutOfMemory() { context_.events.Publish(messages::TaskOOM{.container_id = id()}); }
@@ -87,7 +97,9 @@ void Container::Announce(Process& process, const Exit& exit) {
 // The freezer of cgroup v1 would stop a delete.
 Co<void> Container::ThawQuietly(std::shared_ptr<Container> self) {
   const auto turn = co_await self->changes_.Enter();
-  (void)co_await self->runtime_->Run(ResumeArguments(self->id()), Limit(kNever));
+  const RuntimeOutcome thawed =
+      co_await self->runtime_->Run(ResumeArguments(self->id()), Limit(kNever));
+  if (!thawed.ok) self->Log("resume what has ended: " + thawed.error);
 }
 
 }  // namespace gantry::shim

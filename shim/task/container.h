@@ -67,9 +67,13 @@ class Container : public std::enable_shared_from_this<Container> {
 
  private:
   static constexpr Clock::duration kRuntimePatience = std::chrono::minutes(10);
+  static constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
   static constexpr Clock::duration kStatsAge = std::chrono::milliseconds(100);
   static Time Limit(Time deadline);
 
+  // `prefix` says which command has failed.
+  static wire::RpcStatus Failure(const std::string& prefix, const RuntimeOutcome& outcome);
+  void Log(const std::string& message) const;
   static wire::RpcStatus NoSuchProcess(const std::string& exec_id);
   std::shared_ptr<Process> FindExec(const std::string& exec_id) const;
   const Process* Find(const std::string& exec_id) const;  // null: there is none such

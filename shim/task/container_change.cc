@@ -28,7 +28,7 @@ Co<Reply<messages::Empty>> Container::Pause(Time deadline) {
   init_.phase = Phase::kPausing;
   const RuntimeOutcome outcome = co_await runtime_->Run(PauseArguments(id()), Limit(deadline));
   if (init_.phase == Phase::kPausing) init_.phase = outcome.ok ? Phase::kPaused : Phase::kRunning;
-  if (!outcome.ok) co_return Unknown("OCI runtime pause failed: " + outcome.error);
+  if (!outcome.ok) co_return Failure("OCI runtime pause failed: ", outcome);
   context_.events.Publish(messages::TaskPaused{.container_id = id()});
   co_return messages::Empty{};
 }
@@ -39,7 +39,7 @@ Co<Reply<messages::Empty>> Container::Resume(Time deadline) {
   if (auto refused = RefuseInit(Verb::kResume, init_.phase, Origin::kFresh))
     co_return Unknown(*std::move(refused));
   const RuntimeOutcome outcome = co_await runtime_->Run(ResumeArguments(id()), Limit(deadline));
-  if (!outcome.ok) co_return Unknown("OCI runtime resume failed: " + outcome.error);
+  if (!outcome.ok) co_return Failure("OCI runtime resume failed: ", outcome);
   if (init_.phase == Phase::kPaused) init_.phase = Phase::kRunning;
   context_.events.Publish(messages::TaskResumed{.container_id = id()});
   co_return messages::Empty{};
@@ -52,7 +52,7 @@ Co<Reply<messages::Empty>> Container::Update(std::string resources, Time deadlin
     co_return Unknown(*std::move(refused));
   const RuntimeOutcome outcome =
       co_await runtime_->Run(UpdateArguments(id()), Limit(deadline), std::move(resources));
-  if (!outcome.ok) co_return Unknown("OCI runtime update failed: " + outcome.error);
+  if (!outcome.ok) co_return Failure("OCI runtime update failed: ", outcome);
   co_return messages::Empty{};
 }
 

@@ -7,9 +7,10 @@
 #include <utility>
 
 #include "core/kernel/file.h"
+#include "shim/cgroup/placement.h"
 #include "shim/options/bundle_options.h"
+#include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
-#include "shim/task/pid_file.h"
 #include "shim/task/rootfs.h"
 
 namespace gantry::shim {
@@ -17,7 +18,6 @@ namespace {
 
 constexpr std::string_view kDefaultRuntime = "runc";
 constexpr std::string_view kDefaultRoot = "/run/containerd/runc";
-constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
 constexpr const char* kFailed = "OCI runtime create failed: ";
 
 }  // namespace
@@ -95,11 +95,7 @@ Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command,
   runtime_has_state_ = true;
   init_.io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
-  if (!outcome.ok) {
-    if (outcome.timed_out)
-      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, prefix + outcome.error);
-    co_return Unknown(prefix + outcome.error);
-  }
+  if (!outcome.ok) co_return Failure(prefix, outcome);
   auto connected = co_await init_.io->Connect(Clock::now() + kIoPatience);
   if (!connected) co_return Unknown(prefix + connected.error().Text());
   auto pid = ReadPidFile(InBundle("init.pid"));
@@ -126,8 +122,9 @@ void Container::PublishCreated() {
 void Container::OwnInit() {
   if (auto found = cgroup::Location::Of(init_.pid)) {
     cgroup_ = *std::move(found);
-    context_.oom.Watch(id(), *cgroup_)
-        .Ignore();  // then an OOM kill shows as a death by SIGKILL alone
+    cgroup::EnableControllers(*cgroup_);
+    // Without it an OOM kill shows as a death by SIGKILL alone.
+    if (auto watched = context_.oom.Watch(id(), *cgroup_); !watched) Log(watched.error().Text());
   }
   context_.ledger.Own(
       init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
@@ -136,9 +133,15 @@ void Container::OwnInit() {
 Co<void> Container::UndoCreate() {
   const Time limit = Limit(kNever);
   if (init_.io) co_await init_.io->Close();
-  if (runtime_has_state_) (void)co_await runtime_->Run(DeleteArguments(id(), true), limit);
-  if (mounted_)
-    (void)co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
+  if (runtime_has_state_) {
+    const RuntimeOutcome deleted = co_await runtime_->Run(DeleteArguments(id(), true), limit);
+    if (!deleted.ok && runtime_->Knows(id())) Log("undo create: " + deleted.error);
+  }
+  if (mounted_) {
+    const auto unmounted =
+        co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
+    if (!unmounted) Log("undo create: " + unmounted.error().Text());
+  }
 }
 
 }  // namespace gantry::shim

@@ -83,14 +83,15 @@ Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
     drained->Set();  // it never wrote
   }
   RuntimeOutcome outcome{.ok = true};
-  if (init_.pid != 0) {
-    outcome = co_await runtime_->Run(DeleteArguments(id(), false), limit);
+  if (runtime_has_state_) {
+    // What a restore that failed has left has no process of ours.
+    outcome = co_await runtime_->Run(DeleteArguments(id(), init_.pid == 0), limit);
     // A checkpoint that ends the container leaves nothing to delete.
     if (!outcome.ok && !runtime_->Knows(id())) outcome.ok = true;
-    if (outcome.ok) co_await init_.ended.Wait(Clock::now() + kExitPatience);
+    if (outcome.ok && init_.pid != 0) co_await init_.ended.Wait(Clock::now() + kExitPatience);
   }
   co_await drained->Wait();
-  if (!outcome.ok) co_return Unknown("failed to delete task: " + outcome.error);
+  if (!outcome.ok) co_return Failure("failed to delete task: ", outcome);
   co_await init_.io->Close();
   if (mounted_) {
     auto unmounted =

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "shim/json/process_edit.h"
+#include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
-#include "shim/task/pid_file.h"
 #include "shim/task/scoped_file.h"
 
 namespace gantry::shim {
-namespace {
-
-constexpr Clock::duration kIoPatience = std::chrono::seconds(30);
-
-}  // namespace
-
 Co<Reply<messages::StartResponse>> Container::Start(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
   if (exec_id.empty()) co_return co_await StartInit(Limit(deadline));
@@ -35,7 +30,7 @@ Co<Reply<messages::StartResponse>> Container::StartInit(Time limit) {
     status = co_await Restore(limit);
   } else {
     const RuntimeOutcome outcome = co_await runtime_->Run(StartArguments(id()), limit);
-    if (!outcome.ok) status = Unknown("OCI runtime start failed: " + outcome.error);
+    if (!outcome.ok) status = Failure("OCI runtime start failed: ", outcome);
   }
   if (status.ok()) {
     init_.phase = Phase::kRunning;
@@ -138,12 +133,15 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   if (!command) co_return Unknown(prefix + command.error().Text());
   exec->io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
-  if (!outcome.ok) co_return Unknown(prefix + outcome.error);
+  if (!outcome.ok) co_return Failure(prefix, outcome);
   auto pid = ReadPidFile(InBundle(exec_id + ".pid"));
   if (!pid) co_return Unknown(prefix + pid.error().Text());
   auto connected = co_await exec->io->Connect(Clock::now() + kIoPatience);
   if (!connected) {
-    ::kill(*pid, SIGKILL);
+    // One that has been reaped is not signalled: its pid may be another's.
+    const auto gone = std::make_shared<bool>(false);
+    context_.ledger.Own(*pid, [gone](const Exit&) { *gone = true; });
+    if (!*gone) ::kill(*pid, SIGKILL);
     co_return Unknown(prefix + connected.error().Text());
   }
   exec->pid = *pid;

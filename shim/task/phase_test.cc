@@ -4,7 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "shim/task/identifier.h"
+#include "shim/messages/identifier.h"
 
 namespace gantry::shim {
 namespace {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "shim/messages/codec.h"
+#include "shim/messages/identifier.h"
 #include "shim/options/resolve_options.h"
-#include "shim/task/identifier.h"
 
 namespace gantry::shim {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shim/task/pid_file.h"
+#include "shim/runtime/pid_file.h"
 
 #include <cerrno>
 #include <charconv>
