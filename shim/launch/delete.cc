@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <climits>
 #include <utility>
@@ -23,6 +22,8 @@
 #include "shim/messages/codec.h"
 #include "shim/messages/task_responses.h"
 #include "shim/options/bundle_options.h"
+#include "shim/runtime/binary.h"
+#include "shim/runtime/pid_file.h"
 
 namespace gantry::shim {
 namespace {
@@ -34,8 +35,6 @@ constexpr int64_t kUnmountedByMs = 4000;
 constexpr int64_t kLeastUnmountMs = 200;
 constexpr int kDetachLimitMs = 500;
 
-constexpr char kDefaultRoot[] = "/run/containerd/runc";
-constexpr size_t kMaxPidFileBytes = 64;
 constexpr size_t kMaxWarningBytes = 2048;
 constexpr uint32_t kKilled = 128 + SIGKILL;
 
@@ -63,10 +62,10 @@ kernel::Result<void> DeleteInRuntime(const std::string& bundle, const DeleteRequ
   }
   auto configured = ReadBundleRuntime(bundle);
   if (!configured) return configured.error();
-  const auto program = FindRuntime(configured->empty() ? options->binary_name : *configured);
+  const auto program = FindBinary(configured->empty() ? options->binary_name : *configured);
   if (!program) return program.error();
 
-  const std::string root = options->root.empty() ? kDefaultRoot : options->root;
+  const std::string root = options->root.empty() ? kDefaultRuntimeRoot : options->root;
   std::vector<std::string> arguments = {"--root",       root + "/" + request.flags.ns,
                                         "--log",        bundle + "/log.json",
                                         "--log-format", "json"};
@@ -113,20 +112,6 @@ kernel::Result<void> UnmountRootfs(const std::string& rootfs, Time start) {
   return UnmountWithin(rootfs, MNT_DETACH, kDetachLimitMs);
 }
 
-kernel::Result<uint32_t> ReadInitPid(const std::string& bundle) {
-  const std::string path = bundle + "/init.pid";
-  const auto text = kernel::ReadFile(path, kMaxPidFileBytes);
-  if (!text) return text.error();
-  const size_t start = text->find_first_not_of(" \t\r\n");
-  uint32_t pid = 0;
-  if (start == std::string::npos ||
-      std::from_chars(text->data() + start, text->data() + text->size(), pid).ec != std::errc() ||
-      pid > INT_MAX) {
-    return kernel::Error{EINVAL, "parse " + path};
-  }
-  return pid;
-}
-
 }  // namespace
 
 kernel::Result<void> DeleteContainer(const DeleteRequest& request) {
@@ -141,12 +126,13 @@ kernel::Result<void> DeleteContainer(const DeleteRequest& request) {
   if (auto unmounted = UnmountRootfs(*bundle + "/rootfs", start); !unmounted) {
     request.warn(unmounted.error().Text());
   }
-  const auto pid = ReadInitPid(*bundle);
+  const auto pid = ReadPidFile(*bundle + "/init.pid");
   if (!pid) request.warn(pid.error().Text());
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  const messages::DeleteResponse response{
-      .pid = pid ? *pid : 0, .exit_status = kKilled, .exited_at = messages::ToTimestamp(now)};
+  const messages::DeleteResponse response{.pid = pid ? static_cast<uint32_t>(*pid) : 0,
+                                          .exit_status = kKilled,
+                                          .exited_at = messages::ToTimestamp(now)};
   return kernel::WriteAll(request.output, messages::Encode(response), "answer");
 }
 

@@ -9,6 +9,7 @@
 #include "shim/messages/runtime_info.h"
 #include "shim/messages/types.h"
 #include "shim/options/resolve_options.h"
+#include "shim/runtime/binary.h"
 
 namespace gantry::shim {
 namespace {
@@ -47,7 +48,7 @@ kernel::Result<std::string> DescribeRuntime(std::string_view binary, const std::
   }
   const auto resolved = ResolveOptions(options);
   if (!resolved) return resolved.error();
-  const auto runtime = FindRuntime(resolved->options.binary_name);
+  const auto runtime = FindBinary(resolved->options.binary_name);
   if (!runtime) return runtime.error();
   const messages::RuntimeInfo info{
       .name = RuntimeNameOf(binary),

@@ -5,19 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <string>
 #include <string_view>
 
 #include "core/kernel/file.h"
+#include "shim/cgroup/placement.h"
 
 namespace gantry::shim {
 namespace {
 
 constexpr int kMaxScore = 1000;
 constexpr size_t kMaxFileBytes = 256;
-
-std::string ScoreFile(pid_t pid) { return "/proc/" + std::to_string(pid) + "/oom_score_adj"; }
 
 // Root of the machine, not of a user namespace.
 bool IsPrivileged() {
@@ -29,17 +26,12 @@ bool IsPrivileged() {
 }  // namespace
 
 kernel::Result<void> SetOomScoreAbove(pid_t pid, pid_t other) {
-  const auto text = kernel::ReadFile(ScoreFile(other), kMaxFileBytes);
-  if (!text) {
-    if (text.error().err == ENOENT || text.error().err == ESRCH) return {};
-    return text.error();
+  const auto score = cgroup::OomScoreAdj(other);
+  if (!score) {
+    if (score.error().err == ENOENT || score.error().err == ESRCH) return {};
+    return score.error();
   }
-  int score = 0;
-  if (std::from_chars(text->data(), text->data() + text->size(), score).ec != std::errc()) {
-    return kernel::Error{EINVAL, "parse " + ScoreFile(other)};
-  }
-  auto written =
-      kernel::WriteControlFile(ScoreFile(pid), std::to_string(std::min(score + 1, kMaxScore)));
+  auto written = cgroup::SetOomScoreAdj(pid, std::min(*score + 1, kMaxScore));
   if (written) return written;
   const int err = written.error().err;
   if ((err == EPERM || err == EACCES) && !IsPrivileged()) return {};

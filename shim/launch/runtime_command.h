@@ -10,12 +10,8 @@
 
 namespace gantry::shim {
 
-// The program of a configured runtime: a path, or a name to look up; empty: runc. ENOENT when it is
-// not there.
-kernel::Result<std::string> FindRuntime(const std::string& configured);
-
-// Runs it to its end. What would make it answer to a service manager for us is taken out of its
-// environment. ETIMEDOUT when it was killed for taking too long.
+// Runs an OCI runtime to its end. What would make it answer to a service manager for us is taken
+// out of its environment. ETIMEDOUT when it was killed for taking too long.
 kernel::Result<kernel::CommandResult> RunRuntime(const std::string& program,
                                                  std::vector<std::string> arguments,
                                                  int timeout_ms);

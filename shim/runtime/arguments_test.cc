@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "core/kernel/file.h"
@@ -104,12 +105,15 @@ TEST(Binary, FamilyByName) {
 }
 
 TEST(Binary, IsFoundInThePathOrByItsOwnPath) {
-  const auto found = FindBinary("sh", "/nonexistent::/etc:/bin:/usr/bin");
+  const std::string before = std::getenv("PATH");
+  ASSERT_EQ(::setenv("PATH", "/nonexistent::/etc:/bin:/usr/bin", 1), 0);
+  const auto found = FindBinary("sh");
+  ::setenv("PATH", before.c_str(), 1);
   ASSERT_TRUE(found.ok()) << found.error().Text();
   EXPECT_EQ(*found, "/bin/sh");
-  EXPECT_EQ(*FindBinary("/bin/sh", ""), "/bin/sh");
+  EXPECT_EQ(*FindBinary("/bin/sh"), "/bin/sh");
   for (const char* name : {"no-such-runtime", "/no/such/runtime", "/etc/passwd", "/bin"}) {
-    const auto missing = FindBinary(name, "/bin:/etc");
+    const auto missing = FindBinary(name);
     ASSERT_FALSE(missing.ok()) << name;
     EXPECT_EQ(missing.error().err, ENOENT);
     EXPECT_THAT(missing.error().Text(), ::testing::HasSubstr(name));

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
+
+#include "core/kernel/command.h"
 
 namespace gantry::shim {
 namespace {
@@ -19,22 +22,11 @@ bool IsExecutable(const std::string& path) {
 
 }  // namespace
 
-kernel::Result<std::string> FindBinary(const std::string& name, std::string_view path) {
-  const kernel::Error not_found{ENOENT, "OCI runtime " + name};
-  if (name.find('/') != std::string::npos) {
-    if (IsExecutable(name)) return name;
-    return not_found;
-  }
-  while (!path.empty()) {
-    const std::string_view folder = path.substr(0, path.find(':'));
-    path.remove_prefix(std::min(path.size(), folder.size() + 1));
-    // An empty element means the current directory, where nobody keeps runtimes.
-    if (folder.empty()) continue;
-    std::string candidate(folder);
-    candidate.append("/").append(name);
-    if (IsExecutable(candidate)) return candidate;
-  }
-  return not_found;
+kernel::Result<std::string> FindBinary(const std::string& name) {
+  if (name.empty()) return kernel::FindProgram(kDefaultRuntime);
+  if (name.find('/') == std::string::npos) return kernel::FindProgram(name);
+  if (IsExecutable(name)) return name;
+  return kernel::Error{ENOENT, "OCI runtime " + name};
 }
 
 RuntimeFamily FamilyOf(std::string_view binary) {
@@ -52,6 +44,12 @@ std::vector<std::string> RuntimeEnvironment(std::vector<std::string> environment
                        [&entry](std::string_view name) { return entry.starts_with(name); });
   });
   return environment;
+}
+
+std::vector<std::string> RuntimeEnvironment() {
+  std::vector<std::string> environment;
+  for (char** entry = ::environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  return RuntimeEnvironment(std::move(environment));
 }
 
 }  // namespace gantry::shim

@@ -213,7 +213,7 @@ class RealRuntimeTest : public OciRuntimeTest, public ::testing::WithParamInterf
 
   OciRuntime Real() {
     return OciRuntime(loop_, children_,
-                      {.binary = *FindBinary(GetParam(), "/usr/sbin:/usr/bin:/sbin:/bin"),
+                      {.binary = *FindBinary(GetParam()),
                        .root = dir_.path().string() + "/state",
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}},
                       Bundle());

@@ -8,9 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "shim/cgroup/oom_watcher.h"
 #include "shim/events/publisher.h"
@@ -37,17 +35,6 @@ constexpr Clock::duration kLeakLimit = minutes(10);
 constexpr Clock::duration kFlushLimit = seconds(2);
 constexpr int kMmapThresholdBytes = 64 << 10;
 
-std::vector<std::string> Environment() {
-  std::vector<std::string> environment;
-  for (char** entry = ::environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-  return RuntimeEnvironment(std::move(environment));
-}
-
-std::string Path() {
-  const char* path = std::getenv("PATH");
-  return path != nullptr ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
 PublisherOptions EventsOf(const ServerSettings& settings) {
   return {.ns = settings.ns,
           .address = settings.events_address,
@@ -73,8 +60,7 @@ class Shim {
                  .events = events_,
                  .ns = settings.ns,
                  .log = [](const std::string& line) { Log("warning", line); },
-                 .environment = Environment(),
-                 .path = Path()},
+                 .environment = RuntimeEnvironment()},
         tasks_(context_, [this] { return ShutDown(this); }),
         leak_guard_(
             loop, kLeakLimit, [this] { return Unused(); }, [this] { Stop(); }) {}

@@ -16,8 +16,6 @@
 namespace gantry::shim {
 namespace {
 
-constexpr std::string_view kDefaultRuntime = "runc";
-constexpr std::string_view kDefaultRoot = "/run/containerd/runc";
 constexpr const char* kFailed = "OCI runtime create failed: ";
 
 }  // namespace
@@ -31,19 +29,18 @@ Co<Reply<messages::CreateTaskResponse>> Container::Create(Time deadline) {
 }
 
 Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
-  const std::string name =
-      options_.binary_name.empty() ? std::string(kDefaultRuntime) : options_.binary_name;
-  auto binary = FindBinary(name, context_.path);
+  const std::string name = options_.binary_name.empty() ? kDefaultRuntime : options_.binary_name;
+  auto binary = FindBinary(name);
   if (!binary)
     co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
-  runtime_.emplace(
-      context_.loop, context_.children,
-      RuntimeSettings{.binary = *binary,
-                      .root = (options_.root.empty() ? std::string(kDefaultRoot) : options_.root) +
-                              "/" + context_.ns,
-                      .systemd_cgroup = options_.systemd_cgroup,
-                      .environment = context_.environment},
-      request_.bundle);
+  runtime_.emplace(context_.loop, context_.children,
+                   RuntimeSettings{.binary = *binary,
+                                   .root = (options_.root.empty() ? std::string(kDefaultRuntimeRoot)
+                                                                  : options_.root) +
+                                           "/" + context_.ns,
+                                   .systemd_cgroup = options_.systemd_cgroup,
+                                   .environment = context_.environment},
+                   request_.bundle);
   if (auto written = WriteBundleOptions(request_.bundle, options_); !written)
     co_return Unknown(written.error().Text());
   if (auto written = WriteBundleRuntime(request_.bundle, options_.binary_name); !written)

@@ -25,7 +25,6 @@ struct TaskContext {
   std::string ns;
   std::function<void(std::string line)> log;
   std::vector<std::string> environment;  // of runtimes
-  std::string path;                      // where runtimes are looked for
 };
 
 }  // namespace gantry::shim
