@@ -29,7 +29,8 @@ plugin::Registration Unserved(std::string name, config::ProxyPlugin proxy) {
           .id = std::move(name),
           .needs = {},
           .configure = {},
-          .init = [type = proxy.type](plugin::InitContext&) -> absl::StatusOr<plugin::Instance> {
+          .init = [type = std::move(proxy.type)](
+                      plugin::InitContext&) -> absl::StatusOr<plugin::Instance> {
             return Unimplemented("proxies of type {} are not served", type);
           }};
 }

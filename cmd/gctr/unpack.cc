@@ -66,7 +66,7 @@ class Extraction {
   }
 
   absl::Status Commit(const Layer& layer, const Labels& labels) {
-    const absl::Status status = snapshotter_.Commit(layer.chain_id, key_, labels);
+    absl::Status status = snapshotter_.Commit(layer.chain_id, key_, labels);
     if (absl::IsAlreadyExists(status)) return absl::OkStatus();  // somebody else was faster
     if (status.ok()) key_.clear();
     return status;

@@ -8,7 +8,7 @@
 namespace gantry::base {
 
 WorkerPool::WorkerPool(std::string name, size_t threads, size_t max_queued)
-    : name_(std::move(name).substr(0, 15)), max_queued_(max_queued) {
+    : name_(std::move(name)), max_queued_(max_queued) {
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Loop(); });
 }
@@ -35,7 +35,7 @@ void WorkerPool::Stop() {
 }
 
 void WorkerPool::Loop() {
-  ::pthread_setname_np(::pthread_self(), name_.c_str());
+  ::pthread_setname_np(::pthread_self(), name_.substr(0, 15).c_str());
   for (;;) {
     Work work;
     {

@@ -19,7 +19,7 @@ std::optional<absl::Duration> ParseGoDuration(std::string_view text) {
 }
 
 std::string FormatGoDuration(absl::Duration duration) {
-  const std::string text = absl::FormatDuration(duration);
+  std::string text = absl::FormatDuration(duration);
   if (text == "0") return "0s";
   // Go spells out the smaller units of minutes and hours.
   if (text.back() == 'h') return text + "0m0s";

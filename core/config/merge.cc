@@ -19,7 +19,7 @@ bool IsZero(const Value& value) {
   return std::visit(Visitor(), value.data);
 }
 
-void MergeDeep(Table& earlier, Table later) {
+void MergeDeep(Table& earlier, Table&& later) {
   for (auto& [key, value] : later) {
     Table* below = FindTable(earlier, key);
     if (below != nullptr && value.table() != nullptr) {
@@ -30,11 +30,11 @@ void MergeDeep(Table& earlier, Table later) {
   }
 }
 
-void MergeEntries(Table& earlier, Table later) {
+void MergeEntries(Table& earlier, Table&& later) {
   for (auto& [key, value] : later) earlier.insert_or_assign(key, std::move(value));
 }
 
-void Union(List& earlier, List later) {
+void Union(List& earlier, List&& later) {
   for (Value& value : later) {
     if (std::ranges::find(earlier, value) == earlier.end()) earlier.push_back(std::move(value));
   }
@@ -50,7 +50,7 @@ void MergeTables(std::string_view key, Table& earlier, Table later) {
 
 }  // namespace
 
-void Merge(Table& earlier, Table later) {
+void Merge(Table& earlier, Table&& later) {
   for (auto& [key, value] : later) {
     const auto found = earlier.find(key);
     if (found == earlier.end()) {

@@ -12,6 +12,6 @@ namespace gantry::config {
 //   proxy_plugins, timeouts,
 //   stream_processors          an entry of the later file replaces that of the earlier
 //   other tables               as the top level
-void Merge(Table& earlier, Table later);
+void Merge(Table& earlier, Table&& later);
 
 }  // namespace gantry::config

@@ -93,7 +93,8 @@ TEST_F(CommandLineTest, WithoutNamespaceOnlyVersionAndInfoWork) {
 }
 
 TEST_F(CommandLineTest, IdsThatWouldBePathsAreRefused) {
-  for (const std::string id : {"../c1", "a/b", "-x", "a..b", "a-", std::string(77, 'a').c_str()}) {
+  for (const std::string& id :
+       std::vector<std::string>{"../c1", "a/b", "-x", "a..b", "a-", std::string(77, 'a')}) {
     const auto ran = Run({FakeShim(), "-namespace", "k8s.io", "-id=" + id, "delete"}, Bundle("c1"));
     EXPECT_EQ(ran.status.code, 1) << id;
     EXPECT_THAT(ran.errors, HasSubstr("identifier"));

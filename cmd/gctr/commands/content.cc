@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "cmd/gctr/cli/list_format.h"
 #include "cmd/gctr/client/lease.h"
 #include "cmd/gctr/commands/commands.h"
@@ -255,7 +256,7 @@ absl::StatusOr<int> PruneReferences(Session& session, const Options& options) {
     std::vector<std::pair<std::string, std::string>> labels;
     for (const auto& [key, value] : info.labels()) {
       if (!IsLayerReference(key)) continue;
-      if (options.dry) PrintLine(info.digest() + ": " + key + "=" + value);
+      if (options.dry) PrintLine(absl::StrCat(info.digest(), ": ", key, "=", value));
       labels.emplace_back(key, "");
     }
     if (!labels.empty()) stale.emplace_back(info.digest(), std::move(labels));

@@ -185,7 +185,7 @@ absl::StatusOr<int> Remove(Session& session, const Options& options) {
 absl::Status CreateTag(const Client& client, const images::Image& image, bool force) {
   images::CreateImageRequest create;
   *create.mutable_image() = image;
-  const absl::Status status = Images(client).Call(&Stub::Create, create).status();
+  absl::Status status = Images(client).Call(&Stub::Create, create).status();
   if (!absl::IsAlreadyExists(status) || !force) return status;
   return PutImage(client, image);
 }

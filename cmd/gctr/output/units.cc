@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <string_view>
 
 namespace gantry::gctr {
@@ -43,7 +44,7 @@ std::string DecimalSize(int64_t bytes) {
 std::string Age(absl::Duration age) {
   const int64_t seconds = absl::ToInt64Seconds(age);
   const int64_t minutes = seconds / 60;
-  const auto hours = static_cast<int64_t>(absl::ToDoubleHours(age) + 0.5);
+  const auto hours = std::llround(absl::ToDoubleHours(age));
   if (seconds < 1) return "Less than a second";
   if (seconds == 1) return "1 second";
   if (seconds < 60) return fmt::format("{} seconds", seconds);

@@ -27,7 +27,7 @@ std::string JoinPairs(const Map& pairs, const std::string& none = "") {
   std::string text;
   for (const auto& [key, value] : std::map<std::string, std::string>(pairs.begin(), pairs.end())) {
     if (!text.empty()) text += ',';
-    text += key + "=" + value;
+    text.append(key).append("=").append(value);
   }
   return text.empty() ? none : text;
 }

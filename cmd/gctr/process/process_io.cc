@@ -79,6 +79,7 @@ absl::Status ProcessIo::StartInput(TaskProcess& process, BackgroundCalls& calls,
   ends.from = terminal != nullptr ? terminal->fd() : STDIN_FILENO;
   ends.to = fifo.get();
   ends.owned_to = std::move(fifo);
+  ends.awaits_reader = true;  // containerd's shim opens the pipe of an exec after it was started
   // The shim keeps the pipe open until it is told.
   ends.at_end = [&process, &calls] { process.CloseInputLater(calls); };
   ASSIGN_OR_RETURN(input_, StreamCopier::Start(std::move(ends)));

@@ -122,6 +122,50 @@ TEST(StreamCopierTest, CancelEndsAWaitingCopier) {
   EXPECT_FALSE(ended);
 }
 
+TEST(StreamCopierTest, NothingIsLostToAReaderThatComesLate) {
+  const testing::TempDir root;
+  absl::StatusOr<FifoSet> fifos = FifoSet::Make(root.path(), "id", true);
+  ASSERT_THAT(fifos, IsOk());
+  Pipe from = MakePipe();
+  ASSERT_EQ(::write(from.write.get(), "hello", 5), 5);
+  from.write.Reset();
+  bool ended = false;
+  StreamCopier::Ends ends;
+  ends.from = from.read.get();
+  ends.owned_to = fifos->OpenIn();
+  ends.to = ends.owned_to.get();
+  ends.awaits_reader = true;
+  ends.at_end = [&] { ended = true; };
+  absl::StatusOr<StreamCopier> copier = StreamCopier::Start(std::move(ends));
+  ASSERT_THAT(copier, IsOk());
+  ::usleep(50'000);  // a copier that does not wait has written and ended by then
+  const auto reader = kernel::Open(fifos->in(), O_RDONLY | O_CLOEXEC);
+  ASSERT_TRUE(reader.ok());
+  const auto copied = kernel::ReadAll(reader->get(), 100, "pipe");
+  ASSERT_TRUE(copied.ok());
+  EXPECT_EQ(*copied, "hello");
+  copier->Join();
+  EXPECT_TRUE(ended);
+}
+
+TEST(StreamCopierTest, CancelEndsTheWaitForAReader) {
+  const testing::TempDir root;
+  absl::StatusOr<FifoSet> fifos = FifoSet::Make(root.path(), "id", true);
+  ASSERT_THAT(fifos, IsOk());
+  Pipe from = MakePipe();
+  bool ended = false;
+  StreamCopier::Ends ends;
+  ends.from = from.read.get();
+  ends.owned_to = fifos->OpenIn();
+  ends.to = ends.owned_to.get();
+  ends.awaits_reader = true;
+  ends.at_end = [&] { ended = true; };
+  absl::StatusOr<StreamCopier> copier = StreamCopier::Start(std::move(ends));
+  ASSERT_THAT(copier, IsOk());
+  *copier = StreamCopier();
+  EXPECT_FALSE(ended);
+}
+
 TEST(SignalSourceTest, TakenSignalsWaitToBeRead) {
   absl::StatusOr<SignalSource> source = SignalSource::Make();
   ASSERT_THAT(source, IsOk());

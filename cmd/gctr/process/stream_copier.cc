@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -19,6 +20,7 @@ namespace gantry::gctr {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{64} << 10;
+constexpr int kReaderPollMilliseconds = 5;
 
 // Waits for `events` or the other side's end; false when cancelled.
 bool WaitFor(int fd, short events, int cancel) {
@@ -28,6 +30,24 @@ bool WaitFor(int fd, short events, int cancel) {
     if (errno != EINTR) return false;
   }
   return waits[1].revents == 0;
+}
+
+// A write to a pipe without a reader fails then, on this thread.
+void BlockPipeSignal() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+// Nothing tells of a reader's coming, so it is looked for. False when cancelled.
+bool AwaitReader(int fd, int cancel) {
+  std::array<pollfd, 1> cancelled = {pollfd{.fd = cancel, .events = POLLIN, .revents = 0}};
+  while (true) {
+    std::array<pollfd, 1> pipe = {pollfd{.fd = fd, .events = POLLOUT, .revents = 0}};
+    if (::poll(pipe.data(), pipe.size(), 0) >= 0 && (pipe[0].revents & POLLERR) == 0) return true;
+    if (::poll(cancelled.data(), cancelled.size(), kReaderPollMilliseconds) > 0) return false;
+  }
 }
 
 // Bytes read, 0 at the end and on errors; -1 when cancelled.
@@ -61,6 +81,10 @@ void Signal(int event_fd) {
 }
 
 void Copy(StreamCopier::Ends ends, int cancel) {
+  if (ends.awaits_reader) {
+    BlockPipeSignal();
+    if (!AwaitReader(ends.to, cancel)) return;
+  }
   std::vector<char> buffer(kBufferBytes);
   while (true) {
     const ssize_t count = ReadSome(ends.from, buffer, cancel);
