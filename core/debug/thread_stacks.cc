@@ -37,6 +37,7 @@ struct StackCapture::Slot {
 namespace {
 
 constexpr size_t kMaxProcBytes = size_t{64} << 10;
+constexpr absl::Duration kHandlerPatience = absl::Milliseconds(20);
 
 int CaptureSignal() { return SIGRTMIN + 5; }
 
@@ -121,7 +122,11 @@ StackCapture::StackCapture() {
   ::sigaction(CaptureSignal(), &action, nullptr);
 }
 
-StackCapture::~StackCapture() = default;
+StackCapture::~StackCapture() {
+  ::signal(CaptureSignal(), SIG_IGN);  // drops what no thread has taken yet
+  // A thread that is within the handler leaves it soon; one that never entered it never will.
+  for (const auto& slot : late_) AwaitTrue(slot->filled, kHandlerPatience);
+}
 
 std::vector<std::string> StackCapture::FramesOf(int tid, absl::Duration patience) {
   auto slot = std::make_unique<Slot>();
