@@ -1,38 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 // These stand before the library's own functions, also for its own calls. What they order the
 // library orders by atomics, which ThreadSanitizer does not see, since Debian builds gRPC without
-// it. Its own classes are in no header: `asm` names their functions, `self` is their object.
+// it. The classes are in no public header: here they have the functions alone that are replaced.
 #include <grpc/grpc.h>
 
+#include <utility>
+
+#include "absl/status/status.h"
 #include "hack/tsan/library.h"
 
 using gantry::tsan::Library;
 using gantry::tsan::Order;
+using gantry::tsan::Require;
 
-#define GRPC_CQ_END_OP                                                                     \
-  "_Z14grpc_cq_end_opP21grpc_completion_queuePvN4absl7debian36StatusEPFvS1_P18grpc_cq_com" \
-  "pletionES1_S6_b"
-#define GRPC_QUEUE_PUSH "_ZN9grpc_core32MultiProducerSingleConsumerQueue4PushEPNS0_4NodeE"
-#define GRPC_QUEUE_POP "_ZN9grpc_core32MultiProducerSingleConsumerQueue14PopAndCheckEndEPb"
-#define GRPC_COMBINER_START \
-  "_ZN9grpc_core12CallCombiner5StartEP12grpc_closureN4absl7debian36StatusEPKciS7_"
-#define GRPC_COMBINER_STOP "_ZN9grpc_core12CallCombiner4StopEPKciS2_"
+struct grpc_closure;
+struct grpc_cq_completion;
 
-extern "C" {
+namespace grpc_core {
 
-// The thread that ends an operation has happened before the one that is told of it.
-void EndOperation(grpc_completion_queue* queue, void* tag, void* error, void* done, void* argument,
-                  void* storage, bool internal) asm(GRPC_CQ_END_OP);
+class MultiProducerSingleConsumerQueue {
+ public:
+  struct Node;
+  bool Push(Node* node);
+  Node* PopAndCheckEnd(bool* empty);
+};
 
-void EndOperation(grpc_completion_queue* queue, void* tag, void* error, void* done, void* argument,
-                  void* storage, bool internal) {
-  static auto* const library = Library<decltype(EndOperation)>(GRPC_CQ_END_OP);
+class CallCombiner {
+ public:
+  void Start(grpc_closure* closure, absl::Status error, const char* file, int line,
+             const char* reason);
+  void Stop(const char* file, int line, const char* reason);
+};
+
+}  // namespace grpc_core
+
+void grpc_cq_end_op(grpc_completion_queue* queue, void* tag, absl::Status error,
+                    void (*done)(void*, grpc_cq_completion*), void* argument,
+                    grpc_cq_completion* storage, bool internal);
+
+namespace {
+
+constexpr char kEndOperation[] =
+    "_Z14grpc_cq_end_opP21grpc_completion_queuePvN4absl7debian36StatusEPFvS1_P18grpc_cq_completionE"
+    "S1_S6_b";
+constexpr char kPush[] = "_ZN9grpc_core32MultiProducerSingleConsumerQueue4PushEPNS0_4NodeE";
+constexpr char kPop[] = "_ZN9grpc_core32MultiProducerSingleConsumerQueue14PopAndCheckEndEPb";
+constexpr char kStart[] =
+    "_ZN9grpc_core12CallCombiner5StartEP12grpc_closureN4absl7debian36StatusEPKciS7_";
+constexpr char kStop[] = "_ZN9grpc_core12CallCombiner4StopEPKciS2_";
+
+[[maybe_unused]] const bool all_there = Require("grpc_init", kEndOperation) &&
+                                        Require("grpc_init", kPush) && Require("grpc_init", kPop) &&
+                                        Require("grpc_init", kStart) && Require("grpc_init", kStop);
+
+}  // namespace
+
+// What a thread did before it ended an operation happens before what the thread does that is told.
+void grpc_cq_end_op(grpc_completion_queue* queue, void* tag, absl::Status error,
+                    void (*done)(void*, grpc_cq_completion*), void* argument,
+                    grpc_cq_completion* storage, bool internal) {
+  static auto* const library = Library<decltype(grpc_cq_end_op)>(kEndOperation);
   __tsan_release(queue);
-  library(queue, tag, error, done, argument, storage, internal);
+  library(queue, tag, std::move(error), done, argument, storage, internal);
 }
 
-grpc_event grpc_completion_queue_next(grpc_completion_queue* queue, gpr_timespec deadline,
-                                      void* reserved) {
+extern "C" grpc_event grpc_completion_queue_next(grpc_completion_queue* queue,
+                                                 gpr_timespec deadline, void* reserved) {
   static auto* const library =
       Library<decltype(grpc_completion_queue_next)>("grpc_completion_queue_next");
   const grpc_event event = library(queue, deadline, reserved);
@@ -41,56 +74,51 @@ grpc_event grpc_completion_queue_next(grpc_completion_queue* queue, gpr_timespec
 }
 
 // gRPC's C++ layer takes a share of a call when it starts an operation, and gives it up when the
-// operation has ended, before the "done" callback: what was done before the one has happened before
-// what follows the other.
-void grpc_call_ref(grpc_call* call) {
+// operation has ended, before the "done" callback: what was done before the one happens before what
+// follows the other.
+extern "C" void grpc_call_ref(grpc_call* call) {
   static auto* const library = Library<decltype(grpc_call_ref)>("grpc_call_ref");
   __tsan_release(call);
   library(call);
 }
 
-void grpc_call_unref(grpc_call* call) {
+extern "C" void grpc_call_unref(grpc_call* call) {
   static auto* const library = Library<decltype(grpc_call_unref)>("grpc_call_unref");
   __tsan_acquire(call);
   library(call);
 }
 
-// Closures go from thread to thread through this queue.
-bool Push(void* self, void* node) asm(GRPC_QUEUE_PUSH);
+namespace grpc_core {
 
-bool Push(void* self, void* node) {
-  static auto* const library = Library<decltype(Push)>(GRPC_QUEUE_PUSH);
+// Closures go from thread to thread through this queue.
+bool MultiProducerSingleConsumerQueue::Push(Node* node) {
+  static auto* const library = Library<bool(MultiProducerSingleConsumerQueue*, Node*)>(kPush);
   __tsan_release(node);
-  return library(self, node);
+  return library(this, node);
 }
 
-void* PopAndCheckEnd(void* self, bool* empty) asm(GRPC_QUEUE_POP);
-
-void* PopAndCheckEnd(void* self, bool* empty) {
-  static auto* const library = Library<decltype(PopAndCheckEnd)>(GRPC_QUEUE_POP);
-  void* const node = library(self, empty);
+MultiProducerSingleConsumerQueue::Node* MultiProducerSingleConsumerQueue::PopAndCheckEnd(
+    bool* empty) {
+  static auto* const library = Library<Node*(MultiProducerSingleConsumerQueue*, bool*)>(kPop);
+  Node* const node = library(this, empty);
   if (node != nullptr) __tsan_acquire(node);
   return node;
 }
 
 // One thread at a time works on a call, between these.
-void StartCombined(void* self, void* closure, void* error, const char* file, int line,
-                   const char* reason) asm(GRPC_COMBINER_START);
-
-void StartCombined(void* self, void* closure, void* error, const char* file, int line,
-                   const char* reason) {
-  static auto* const library = Library<decltype(StartCombined)>(GRPC_COMBINER_START);
-  Order(self);
-  library(self, closure, error, file, line, reason);
+void CallCombiner::Start(grpc_closure* closure, absl::Status error, const char* file, int line,
+                         const char* reason) {
+  static auto* const library =
+      Library<void(CallCombiner*, grpc_closure*, absl::Status, const char*, int, const char*)>(
+          kStart);
+  Order(this);
+  library(this, closure, std::move(error), file, line, reason);
 }
 
-void StopCombined(void* self, const char* file, int line,
-                  const char* reason) asm(GRPC_COMBINER_STOP);
-
-void StopCombined(void* self, const char* file, int line, const char* reason) {
-  static auto* const library = Library<decltype(StopCombined)>(GRPC_COMBINER_STOP);
-  Order(self);
-  library(self, file, line, reason);
+void CallCombiner::Stop(const char* file, int line, const char* reason) {
+  static auto* const library = Library<void(CallCombiner*, const char*, int, const char*)>(kStop);
+  Order(this);
+  library(this, file, line, reason);
 }
 
-}  // extern "C"
+}  // namespace grpc_core

@@ -82,7 +82,7 @@ absl::StatusOr<uint32_t> AttachedProcess::Run(ProcessIo& io) {
   }
   io.StopInput();  // which uses calls_
   if (!polled.ok()) return polled;
-  io.FinishOutput(signals_.fd());
+  io.FinishOutput(signals_);
   return exit_->outcome();
 }
 

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <optional>
 
 #include "core/base/status.h"
 
@@ -19,6 +21,10 @@ absl::StatusOr<StreamCopier> CopyOut(kernel::UniqueFd fifo, int to) {
   ends.to = to;
   ends.owned_from = std::move(fifo);
   return StreamCopier::Start(std::move(ends));
+}
+
+bool AsksToEnd(int signal) {
+  return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
 }
 
 }  // namespace
@@ -88,12 +94,16 @@ absl::Status ProcessIo::StartInput(TaskProcess& process, BackgroundCalls& calls,
 
 void ProcessIo::StopInput() { input_ = StreamCopier(); }
 
-void ProcessIo::FinishOutput(int interrupt_fd) {
+void ProcessIo::FinishOutput(SignalSource& signals) {
+  bool asked_to_end = false;
   for (StreamCopier* copier : {&output_, &errors_}) {
     std::array<pollfd, 2> waits = {pollfd{.fd = copier->ended_fd(), .events = POLLIN, .revents = 0},
-                                   pollfd{.fd = interrupt_fd, .events = POLLIN, .revents = 0}};
-    while (waits[0].fd >= 0 && waits[0].revents == 0 && waits[1].revents == 0) {
+                                   pollfd{.fd = signals.fd(), .events = POLLIN, .revents = 0}};
+    while (waits[0].fd >= 0 && waits[0].revents == 0 && !asked_to_end) {
       if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) break;
+      while (const std::optional<int> signal = signals.Next()) {
+        asked_to_end = asked_to_end || AsksToEnd(*signal);
+      }
     }
     *copier = StreamCopier();
   }

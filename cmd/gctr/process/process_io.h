@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "cmd/gctr/process/background_calls.h"
 #include "cmd/gctr/process/fifo_set.h"
+#include "cmd/gctr/process/signal_source.h"
 #include "cmd/gctr/process/stream_copier.h"
 #include "cmd/gctr/process/task_process.h"
 #include "cmd/gctr/process/terminal.h"
@@ -46,9 +47,9 @@ class ProcessIo {
   absl::Status StartInput(TaskProcess& process, BackgroundCalls& calls,
                           const RawTerminal* terminal);
   void StopInput();
-  // Waits until all output has been copied, or `interrupt_fd` becomes readable: a process that is
-  // left over may hold the streams for ever.
-  void FinishOutput(int interrupt_fd);
+  // Waits until all output has been copied, or a signal asks gctr to end: a process that is left
+  // over may hold the streams for ever. Other signals have nobody left to go to.
+  void FinishOutput(SignalSource& signals);
   // Leaves the pipes to whoever attaches later.
   void Keep();
 

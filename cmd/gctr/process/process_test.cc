@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "cmd/gctr/process/fifo_set.h"
@@ -122,6 +126,22 @@ TEST(StreamCopierTest, CancelEndsAWaitingCopier) {
   EXPECT_FALSE(ended);
 }
 
+// A copier of what is in `from` to the pipe `fifos` has for input.
+absl::StatusOr<StreamCopier> CopyIn(FifoSet& fifos, int from, bool& ended) {
+  StreamCopier::Ends ends;
+  ends.from = from;
+  ends.owned_to = fifos.OpenIn();
+  ends.to = ends.owned_to.get();
+  ends.awaits_reader = true;
+  ends.at_end = [&ended] { ended = true; };
+  return StreamCopier::Start(std::move(ends));
+}
+
+bool EndsWithin(const StreamCopier& copier, int milliseconds) {
+  pollfd ended{.fd = copier.ended_fd(), .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, milliseconds) > 0;
+}
+
 TEST(StreamCopierTest, NothingIsLostToAReaderThatComesLate) {
   const testing::TempDir root;
   absl::StatusOr<FifoSet> fifos = FifoSet::Make(root.path(), "id", true);
@@ -130,22 +150,16 @@ TEST(StreamCopierTest, NothingIsLostToAReaderThatComesLate) {
   ASSERT_EQ(::write(from.write.get(), "hello", 5), 5);
   from.write.Reset();
   bool ended = false;
-  StreamCopier::Ends ends;
-  ends.from = from.read.get();
-  ends.owned_to = fifos->OpenIn();
-  ends.to = ends.owned_to.get();
-  ends.awaits_reader = true;
-  ends.at_end = [&] { ended = true; };
-  absl::StatusOr<StreamCopier> copier = StreamCopier::Start(std::move(ends));
+  absl::StatusOr<StreamCopier> copier = CopyIn(*fifos, from.read.get(), ended);
   ASSERT_THAT(copier, IsOk());
-  ::usleep(50'000);  // a copier that does not wait has written and ended by then
-  const auto reader = kernel::Open(fifos->in(), O_RDONLY | O_CLOEXEC);
+  EXPECT_FALSE(EndsWithin(*copier, 50));
+  const auto reader = kernel::Open(fifos->in(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ASSERT_TRUE(reader.ok());
+  copier->Join();
+  EXPECT_TRUE(ended);
   const auto copied = kernel::ReadAll(reader->get(), 100, "pipe");
   ASSERT_TRUE(copied.ok());
   EXPECT_EQ(*copied, "hello");
-  copier->Join();
-  EXPECT_TRUE(ended);
 }
 
 TEST(StreamCopierTest, CancelEndsTheWaitForAReader) {
@@ -153,17 +167,73 @@ TEST(StreamCopierTest, CancelEndsTheWaitForAReader) {
   absl::StatusOr<FifoSet> fifos = FifoSet::Make(root.path(), "id", true);
   ASSERT_THAT(fifos, IsOk());
   Pipe from = MakePipe();
+  from.write.Reset();  // at its end: nothing else to wait for
   bool ended = false;
-  StreamCopier::Ends ends;
-  ends.from = from.read.get();
-  ends.owned_to = fifos->OpenIn();
-  ends.to = ends.owned_to.get();
-  ends.awaits_reader = true;
-  ends.at_end = [&] { ended = true; };
-  absl::StatusOr<StreamCopier> copier = StreamCopier::Start(std::move(ends));
+  absl::StatusOr<StreamCopier> copier = CopyIn(*fifos, from.read.get(), ended);
   ASSERT_THAT(copier, IsOk());
+  EXPECT_FALSE(EndsWithin(*copier, 50));
   *copier = StreamCopier();
   EXPECT_FALSE(ended);
+}
+
+TEST(StreamCopierTest, AReaderThatLeavesEndsTheCopyingAlone) {
+  const testing::TempDir root;
+  absl::StatusOr<FifoSet> fifos = FifoSet::Make(root.path(), "id", true);
+  ASSERT_THAT(fifos, IsOk());
+  auto reader = kernel::Open(fifos->in(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_TRUE(reader.ok());
+  Pipe from = MakePipe();
+  bool ended = false;
+  absl::StatusOr<StreamCopier> copier = CopyIn(*fifos, from.read.get(), ended);
+  ASSERT_THAT(copier, IsOk());
+  ASSERT_EQ(::write(from.write.get(), "x", 1), 1);
+  pollfd arrived{.fd = reader->get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&arrived, 1, 10'000), 1);
+  reader->Reset();
+  ASSERT_EQ(::write(from.write.get(), "y", 1), 1);
+  copier->Join();
+  EXPECT_FALSE(ended);
+}
+
+TEST(StreamCopierTest, CancelEndsACopierWhoseReaderIsStuck) {
+  const std::string much(size_t{256} << 10, 'x');
+  Pipe from = MakePipe();
+  ASSERT_GE(::fcntl(from.write.get(), F_SETPIPE_SZ, static_cast<int>(much.size())), 0);
+  ASSERT_EQ(::write(from.write.get(), much.data(), much.size()), static_cast<ssize_t>(much.size()));
+  Pipe to = MakePipe();  // blocking, and nobody reads
+  StreamCopier::Ends ends;
+  ends.from = from.read.get();
+  ends.to = to.write.get();
+  absl::StatusOr<StreamCopier> copier = StreamCopier::Start(std::move(ends));
+  ASSERT_THAT(copier, IsOk());
+  EXPECT_FALSE(EndsWithin(*copier, 50));
+  *copier = StreamCopier();
+  int rest = 0;
+  ASSERT_EQ(::ioctl(from.read.get(), FIONREAD, &rest), 0);
+  EXPECT_GT(rest, 0);
+}
+
+TEST(ProcessIoTest, OnlySignalsToEndCutOffTheOutput) {
+  absl::StatusOr<SignalSource> signals = SignalSource::Make();
+  ASSERT_THAT(signals, IsOk());
+  signals->Take();
+  const testing::TempDir root;
+  absl::StatusOr<ProcessIo> io =
+      ProcessIo::Make({.terminal = true, .fifo_dir = root.path().string()}, "id");
+  ASSERT_THAT(io, IsOk());
+  auto writer = kernel::Open(io->out(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_THAT(io->StartOutput(), IsOk());
+  ASSERT_EQ(::kill(::getpid(), SIGWINCH), 0);
+  std::atomic<bool> finished = false;
+  std::thread finishing([&] {
+    io->FinishOutput(*signals);
+    finished = true;
+  });
+  ::poll(nullptr, 0, 50);
+  EXPECT_FALSE(finished);
+  ASSERT_EQ(::kill(::getpid(), SIGTERM), 0);
+  finishing.join();
 }
 
 TEST(SignalSourceTest, TakenSignalsWaitToBeRead) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/gctr/process/stream_copier.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -21,6 +24,7 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{64} << 10;
 constexpr int kReaderPollMilliseconds = 5;
+constexpr int kForegroundPollMilliseconds = 100;
 
 // Waits for `events` or the other side's end; false when cancelled.
 bool WaitFor(int fd, short events, int cancel) {
@@ -40,14 +44,25 @@ void BlockPipeSignal() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+// False when cancelled.
+bool Pause(int milliseconds, int cancel) {
+  pollfd cancelled{.fd = cancel, .events = POLLIN, .revents = 0};
+  return ::poll(&cancelled, 1, milliseconds) <= 0;
+}
+
 // Nothing tells of a reader's coming, so it is looked for. False when cancelled.
 bool AwaitReader(int fd, int cancel) {
-  std::array<pollfd, 1> cancelled = {pollfd{.fd = cancel, .events = POLLIN, .revents = 0}};
   while (true) {
-    std::array<pollfd, 1> pipe = {pollfd{.fd = fd, .events = POLLOUT, .revents = 0}};
-    if (::poll(pipe.data(), pipe.size(), 0) >= 0 && (pipe[0].revents & POLLERR) == 0) return true;
-    if (::poll(cancelled.data(), cancelled.size(), kReaderPollMilliseconds) > 0) return false;
+    pollfd pipe{.fd = fd, .events = POLLOUT, .revents = 0};
+    if (::poll(&pipe, 1, 0) >= 0 && (pipe.revents & POLLERR) == 0) return true;
+    if (!Pause(kReaderPollMilliseconds, cancel)) return false;
   }
+}
+
+// Whether `fd` is gctr's terminal while another job has it: reads fail then, as gctr takes SIGTTIN.
+bool IsInBackground(int fd) {
+  const pid_t foreground = ::tcgetpgrp(fd);
+  return foreground > 0 && foreground != ::getpgrp();
 }
 
 // Bytes read, 0 at the end and on errors; -1 when cancelled.
@@ -55,15 +70,26 @@ ssize_t ReadSome(int fd, std::vector<char>& buffer, int cancel) {
   while (WaitFor(fd, POLLIN, cancel)) {
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());
     if (count >= 0) return count;
-    if (errno != EAGAIN && errno != EINTR) return 0;
+    if (errno == EIO && IsInBackground(fd)) {
+      if (!Pause(kForegroundPollMilliseconds, cancel)) return -1;
+    } else if (errno != EAGAIN && errno != EINTR) {
+      return 0;
+    }
   }
   return -1;
 }
 
+// How much can be written once `fd` is ready without blocking, where nothing could cancel it.
+size_t WriteLimit(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 ? kBufferBytes : PIPE_BUF;
+}
+
 bool WriteAll(int fd, std::string_view bytes, int cancel) {
+  const size_t limit = WriteLimit(fd);
   while (!bytes.empty()) {
     if (!WaitFor(fd, POLLOUT, cancel)) return false;
-    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t count = ::write(fd, bytes.data(), std::min(bytes.size(), limit));
     if (count >= 0) {
       bytes.remove_prefix(static_cast<size_t>(count));
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -76,7 +102,7 @@ bool WriteAll(int fd, std::string_view bytes, int cancel) {
 void Signal(int event_fd) {
   const uint64_t one = 1;
   if (::write(event_fd, &one, sizeof one) < 0) {
-    // The counter is full, so it was told already.
+    // It is full of what was told already.
   }
 }
 

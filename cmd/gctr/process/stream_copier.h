@@ -15,8 +15,9 @@ class StreamCopier {
  public:
   // `from` and `to` may be blocking or not; what is owned is closed at the end of the stream.
   // `at_end` runs on the copier's thread when the source has ended, not when it was cancelled.
-  // With `awaits_reader`, `to` is a pipe whose reader may come late: nothing is written, nor is the
-  // pipe closed, before it is there, and a reader that leaves ends the copying, not gctr.
+  // With `awaits_reader`, `to` is a pipe whose reader may come late: nothing is written before a
+  // reader is there, and unless cancelled, the pipe is not closed before. A reader that leaves ends
+  // the copying, not gctr.
   struct Ends {
     int from = -1;
     int to = -1;
