@@ -107,7 +107,7 @@ absl::Status LocalBackend::Sync(const Context&, const Digest& digest) {
 absl::Status LocalBackend::SyncDeletes(const Context&) {
   for (const DigestAlgorithm algorithm :
        {DigestAlgorithm::kSha256, DigestAlgorithm::kSha384, DigestAlgorithm::kSha512}) {
-    const absl::Status synced = blobs_.SyncNames(algorithm);
+    absl::Status synced = blobs_.SyncNames(algorithm);
     if (!synced.ok() && !absl::IsNotFound(synced)) return synced;
   }
   return absl::OkStatus();

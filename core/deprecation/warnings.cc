@@ -76,6 +76,7 @@ void Warnings::Emit(std::string_view id) {
 std::vector<Warning> Warnings::List() const {
   base::MutexLock lock(mutex_);
   std::vector<Warning> warnings;
+  warnings.reserve(last_.size());
   for (const auto& [id, time] : last_) {
     warnings.push_back({id, std::string(MessageOf(id)), time});
   }

@@ -57,7 +57,7 @@ absl::Status ApplyTarget::Sync() const {
 absl::Status ApplyTarget::Close() {
   root_.Reset();
   if (!temp_) return absl::OkStatus();
-  const absl::Status status = temp_->Unmount();
+  absl::Status status = temp_->Unmount();
   temp_.reset();
   return status;
 }
