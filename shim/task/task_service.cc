@@ -56,6 +56,14 @@ std::shared_ptr<Container> TaskService::Find(const std::string& id) const {
   return found == containers_.end() ? nullptr : found->second;
 }
 
+Co<std::shared_ptr<Container>> TaskService::FindMade(const std::string& id) const {
+  for (auto found = creating_.find(id); found != creating_.end(); found = creating_.find(id)) {
+    const std::shared_ptr<Event> ended = found->second;
+    co_await ended->Wait();
+  }
+  co_return Find(id);
+}
+
 wire::RpcStatus TaskService::NotCreated() {
   return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
 }
@@ -84,25 +92,27 @@ TaskService::Answered<messages::CreateTaskResponse> TaskService::Create(
   if (!options->warning.empty())
     context_.log("options of container " + request.id + ": " + options->warning);
   const std::string id = request.id;
-  creating_.insert(id);
+  const auto ended = std::make_shared<Event>(context_.loop);
+  creating_.emplace(id, ended);
   const auto container =
       std::make_shared<Container>(context_, std::move(request), std::move(options->options));
   auto reply = co_await container->Create(deadline);
   creating_.erase(id);
   if (reply.ok()) containers_.emplace(id, container);
+  ended->Set();
   co_return reply;
 }
 
 TaskService::Answered<messages::StartResponse> TaskService::Start(messages::StartRequest request,
                                                                   Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Start(std::move(request.exec_id), deadline);
 }
 
 TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::DeleteRequest request,
                                                                     Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   auto reply = co_await container->Delete(std::move(request.exec_id), deadline);
   if (container->deleted() && containers_.erase(request.id) > 0) ::malloc_trim(0);
@@ -111,7 +121,7 @@ TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::De
 
 TaskService::Answered<messages::Empty> TaskService::Exec(messages::ExecProcessRequest request,
                                                          Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   if (!IsIdentifier(request.exec_id)) {
     co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
@@ -122,7 +132,7 @@ TaskService::Answered<messages::Empty> TaskService::Exec(messages::ExecProcessRe
 
 TaskService::Answered<messages::Empty> TaskService::Kill(messages::KillRequest request,
                                                          Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Kill(std::move(request.exec_id), static_cast<int>(request.signal),
                                      request.all, deadline);
@@ -130,21 +140,21 @@ TaskService::Answered<messages::Empty> TaskService::Kill(messages::KillRequest r
 
 TaskService::Answered<messages::Empty> TaskService::Pause(messages::PauseRequest request,
                                                           Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Pause(deadline);
 }
 
 TaskService::Answered<messages::Empty> TaskService::Resume(messages::ResumeRequest request,
                                                            Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Resume(deadline);
 }
 
 TaskService::Answered<messages::Empty> TaskService::Update(messages::UpdateTaskRequest request,
                                                            Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   if (!request.resources) {
     co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
@@ -155,7 +165,7 @@ TaskService::Answered<messages::Empty> TaskService::Update(messages::UpdateTaskR
 
 TaskService::Answered<messages::Empty> TaskService::Checkpoint(
     messages::CheckpointTaskRequest request, Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   auto options = ResolveCheckpointOptions(request.options);
   if (!options) co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument, options.error().Text());
@@ -164,14 +174,14 @@ TaskService::Answered<messages::Empty> TaskService::Checkpoint(
 
 TaskService::Answered<messages::Empty> TaskService::ResizePty(messages::ResizePtyRequest request,
                                                               Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return container->Resize(request.exec_id, request.width, request.height);
 }
 
 TaskService::Answered<messages::Empty> TaskService::CloseIO(messages::CloseIORequest request,
                                                             Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   if (!request.stdin) co_return messages::Empty{};
   co_return container->CloseStdin(request.exec_id);
@@ -179,28 +189,28 @@ TaskService::Answered<messages::Empty> TaskService::CloseIO(messages::CloseIOReq
 
 TaskService::Answered<messages::StateResponse> TaskService::State(messages::StateRequest request,
                                                                   Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return container->State(request.exec_id);
 }
 
 TaskService::Answered<messages::WaitResponse> TaskService::Wait(messages::WaitRequest request,
                                                                 Time deadline) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Wait(std::move(request.exec_id), deadline);
 }
 
 TaskService::Answered<messages::PidsResponse> TaskService::Pids(messages::PidsRequest request,
                                                                 Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return container->Pids();
 }
 
 TaskService::Answered<messages::StatsResponse> TaskService::Stats(messages::StatsRequest request,
                                                                   Time /*deadline*/) {
-  const auto container = Find(request.id);
+  const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   co_return container->Stats();
 }

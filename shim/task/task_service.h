@@ -4,10 +4,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "shim/loop/co.h"
+#include "shim/loop/event.h"
 #include "shim/messages/task_requests.h"
 #include "shim/messages/task_responses.h"
 #include "shim/server/call.h"
@@ -62,13 +62,16 @@ class TaskService {
                           Answered<Response> (TaskService::*method)(Request, Time), Call call);
 
   std::shared_ptr<Container> Find(const std::string& id) const;
+  // Find, once a create of it that is under way has ended: it goes on without its caller, and one
+  // who is to undo it must not be told that there is nothing.
+  Co<std::shared_ptr<Container>> FindMade(const std::string& id) const;
   static wire::RpcStatus NotCreated();
 
   TaskContext& context_;
   const std::function<Co<void>()> shut_down_;
   Methods methods_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
-  std::set<std::string> creating_;
+  std::map<std::string, std::shared_ptr<Event>> creating_;  // set at the end
   bool stopping_ = false;
 };
 

@@ -39,8 +39,8 @@ func (x *proxied) prepare(key, parent string, labels map[string]string) error {
 	return err
 }
 
-func (x *proxied) commit(name, key string) error {
-	_, err := x.snapshots().Commit(x.ctx, &snapshotsapi.CommitSnapshotRequest{Snapshotter: "proxied", Name: name, Key: key})
+func (x *proxied) commit(name, key string, labels map[string]string) error {
+	_, err := x.snapshots().Commit(x.ctx, &snapshotsapi.CommitSnapshotRequest{Snapshotter: "proxied", Name: name, Key: key, Labels: labels})
 	return err
 }
 
@@ -201,7 +201,7 @@ func TestL119_CrashAfterBackendCommit(t *testing.T) {
 	ok(t, x.prepare("key", "", rooted()))
 	end := x.p.order("commit", proxy.Fault{Mode: proxy.ModeHangAfter})
 	done := make(chan error, 1)
-	go func() { done <- x.commit("name", "key") }()
+	go func() { done <- x.commit("name", "key", rooted()) }()
 	eventually(t, 10*time.Second, "the backend has committed", func() bool { return x.p.hangs("commit") })
 	x.kill()
 	<-done
@@ -223,7 +223,7 @@ func TestProxyCommitAndRemoval(t *testing.T) {
 	lease := x.lease("", nil)
 	held := &proxied{x.leased(lease), x.p}
 	ok(t, held.prepare("key", "", nil))
-	ok(t, held.commit("base", "key"))
+	ok(t, held.commit("base", "key", nil))
 	ok(t, held.prepare("key", "base", nil))
 	usage, err := x.snapshots().Usage(x.ctx, &snapshotsapi.UsageRequest{Snapshotter: "proxied", Key: "base"})
 	ok(t, err)

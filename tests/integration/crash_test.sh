@@ -64,6 +64,7 @@ sleeper() { run_detached $image "$1" sleep 1000; }
 task_pid() { ctr tasks ls | awk -v id="$1" '$1 == id {print $2}'; }
 
 shim_pid() { pgrep -f -- "containerd-shim-runc-v2 .*-id $1( |\$)" | head -n 1; } # ID
+no_shim() { [ -z "$(shim_pid "$1")" ]; } # ID
 
 exit_status_told() { matches "exit code $2" "$(ctr tasks rm "$1" 2>&1)"; } # ID STATUS
 
@@ -240,6 +241,30 @@ answered() { # NUMBER
     5) lacks example.org/crash:1 "$(ctr images ls -q)" ;;
     6) lacks "$remote" "$(ctr images ls -q)" ;;
   esac
+}
+
+# The create goes on without the daemon that asked for it, and the next one undoes it.
+test_kill_within_a_create() {
+  local client
+  cat >$work/slow-runc <<EOF
+#!/bin/sh
+case " \$* " in *" create "*) touch $work/creating; sleep 1 ;; esac
+exec runc "\$@"
+EOF
+  chmod +x $work/slow-runc
+  (trap - ERR; run_detached --runc-binary $work/slow-runc $image half sleep 1000) &
+  client=$!
+  within 10 test -e $work/creating
+  kill_daemon
+  start_daemon
+  within 60 gone $client
+  wait $client && fail "ran without its daemon"
+  lacks half "$(ctr tasks ls -q)"
+  within 10 no_shim half
+  ctr containers rm half
+  sleeper half
+  remove_container half
+  rm $work/creating $work/slow-runc
 }
 
 test_kills_at_random_moments() {
