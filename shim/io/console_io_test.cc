@@ -159,12 +159,13 @@ TEST_F(ConsoleIoTest, InputLongerThanTheTerminalTakesArrives) {
 TEST_F(ConsoleIoTest, WhatASlowReaderHasNotTakenAtTheExitStillArrives) {
   StdioRequest request{.terminal = true, .out = Fifo("out")};
   const auto out = Open(request.out, O_RDONLY);
+  ASSERT_GE(::fcntl(out.get(), F_SETPIPE_SZ, 4096), 0);
   auto io = Make(request);
-  const auto process = RunOnTerminal(*io, "head -c 66000 /dev/zero | tr '\\0' x");
-  RunToExit(process);  // the fifo holds 65536 bytes, the terminal the rest
+  const auto process = RunOnTerminal(*io, "head -c 6000 /dev/zero | tr '\\0' x");
+  RunToExit(process);  // the fifo holds 4096 bytes, the terminal could hold all
   io->ProcessExited();
   EXPECT_FALSE(Await(io->Drain(In(milliseconds(20)))));
-  EXPECT_EQ(ReadToEnd(out.get()), std::string(66000, 'x'));
+  EXPECT_EQ(ReadToEnd(out.get()), std::string(6000, 'x'));
   EXPECT_TRUE(Await(io->Drain(In(seconds(10)))));
 }
 
