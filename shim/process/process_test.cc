@@ -69,6 +69,11 @@ class ProcessTest : public ::testing::Test {
     kernel::Result<void> result = kernel::Error{};
     Start(HelpThenStop(*this, std::move(work), deadline, result));
     loop_.Run();
+    while (children_.awaited() > 0) {  // its process may end after its answer
+      Timer pause(loop_, [this] { loop_.Stop(); });
+      pause.After(milliseconds(1));
+      loop_.Run();
+    }
     return result;
   }
 
