@@ -47,6 +47,18 @@ function(_gantry_check_deps name folder)
   endforeach()
 endfunction()
 
+# The rooms that the shim is made of are built for size: every shim pays for the pages of text that it touches. Nothing in
+# shim/ throws, and what the library throws there ends the process with or without tables for it.
+function(_gantry_keep_small target folder)
+  if(GANTRY_SANITIZE OR NOT folder MATCHES "^(shim|core/kernel|core/wire)(/|$)")
+    return()
+  endif()
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os> -ffunction-sections -fdata-sections)
+  if(folder MATCHES "^shim/")
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-fno-exceptions>)
+  endif()
+endfunction()
+
 # gantry_library(SRCS … HEADERS … DEPS gantry::… LIBS … TESTS … TEST_DEPS … LABELS …)
 # HEADERS defaults to every header of the folder. Without SRCS the library is header-only.
 # PCH names a precompiled header of pch.cmake, such as grpc.
@@ -76,6 +88,7 @@ function(gantry_library)
   if(ARG_SRCS)
     add_library(${target} STATIC ${ARG_SRCS})
     target_link_libraries(${target} PRIVATE gantry_warnings ${ARG_PRIVATE_LIBS})
+    _gantry_keep_small(${target} ${folder})
     if(ARG_PCH)
       gantry_use_pch(${target} ${ARG_PCH})
     endif()

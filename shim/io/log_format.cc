@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/io/log_format.h"
 
-#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 
 namespace gantry::shim {
 namespace {
@@ -72,16 +71,32 @@ void AppendJsonText(std::string_view text, std::string& out) {
   }
 }
 
+// The number in so many digits, and what stands behind it.
+void AppendDigits(uint64_t number, size_t digits, char end, std::string& out) {
+  out.append(digits, '0');
+  for (auto digit = out.rbegin(); digits > 0; --digits, ++digit, number /= 10) {
+    *digit = static_cast<char>('0' + number % 10);
+  }
+  out += end;
+}
+
 }  // namespace
 
+// By hand: printf() and gmtime_r(), which reads the time zone's file, cost every shim memory.
 std::string LogTime(timespec time) {
-  tm parts{};
-  ::gmtime_r(&time.tv_sec, &parts);
-  std::array<char, 80> text;
-  const int length = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ",
-                                   parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                                   parts.tm_hour, parts.tm_min, parts.tm_sec, time.tv_nsec);
-  return {text.data(), static_cast<size_t>(length)};
+  const std::chrono::sys_seconds seconds{std::chrono::seconds(time.tv_sec)};
+  const auto day = std::chrono::floor<std::chrono::days>(seconds);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(seconds - day);
+  std::string text;
+  AppendDigits(static_cast<uint64_t>(static_cast<int>(date.year())), 4, '-', text);
+  AppendDigits(static_cast<unsigned>(date.month()), 2, '-', text);
+  AppendDigits(static_cast<unsigned>(date.day()), 2, 'T', text);
+  AppendDigits(static_cast<uint64_t>(clock.hours().count()), 2, ':', text);
+  AppendDigits(static_cast<uint64_t>(clock.minutes().count()), 2, ':', text);
+  AppendDigits(static_cast<uint64_t>(clock.seconds().count()), 2, '.', text);
+  AppendDigits(static_cast<uint64_t>(time.tv_nsec), 9, 'Z', text);
+  return text;
 }
 
 void AppendLogLine(LogFormat format, const LogLine& line, std::string& out) {

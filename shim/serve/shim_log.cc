@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <string>
 
 #include "core/kernel/file.h"
+#include "shim/io/log_format.h"
 
 namespace gantry::shim {
 namespace {
@@ -27,12 +26,7 @@ std::string Quoted(std::string_view text) {
 std::string Now() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  ::gmtime_r(&now.tv_sec, &parts);
-  std::array<char, 40> text{};
-  const size_t length = ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text.data() + length, text.size() - length, ".%09ldZ", now.tv_nsec);
-  return text.data();
+  return LogTime(now);
 }
 
 }  // namespace

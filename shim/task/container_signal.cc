@@ -38,7 +38,7 @@ wire::RpcStatus KillError(const RuntimeOutcome& outcome) {
 wire::RpcStatus Signal(pid_t pid, int signal) {
   if (::kill(pid, signal) == 0) return {};
   if (errno == ESRCH) return Finished();
-  return Unknown("unknown error after kill: " + std::string(std::strerror(errno)));
+  return Unknown("unknown error after kill: " + std::string(::strerrordesc_np(errno)));
 }
 
 }  // namespace
