@@ -45,7 +45,7 @@ std::string FindProgram(const std::string& name) {
   for (std::string_view rest = path; !rest.empty();) {
     const std::string_view directory = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
-    const std::string candidate = fmt::format("{}/{}", directory, name);
+    std::string candidate = fmt::format("{}/{}", directory, name);
     if (directory.starts_with('/') && ::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return name;
@@ -109,8 +109,8 @@ absl::StatusOr<std::unique_ptr<ProcessStream>> ProcessStream::Spawn(const Contex
       new ProcessStream(ctx, spec.id, std::move(*child)));  // NOLINT: the constructor is private
   stream->output_ = stream->child_.TakePipe(1);
   stream->errors_ = stream->child_.TakePipe(2);
-  stream->collector_ = std::jthread([self = stream.get()](std::stop_token stop) {
-    self->CollectErrors(std::move(stop), self->errors_.get());
+  stream->collector_ = std::jthread([self = stream.get()](const std::stop_token& stop) {
+    self->CollectErrors(stop, self->errors_.get());
   });
   return stream;
 }
@@ -122,8 +122,8 @@ absl::StatusOr<std::unique_ptr<ProcessStream>> ProcessStream::Start(const Contex
   stream->source_ = std::move(input);
   stream->input_ = stream->child_.TakePipe(0);
   MakeNonBlocking(stream->input_.get());
-  stream->feeder_ = std::jthread([self = stream.get()](std::stop_token stop) {
-    self->Feed(std::move(stop), *self->source_, self->input_.get());
+  stream->feeder_ = std::jthread([self = stream.get()](const std::stop_token& stop) {
+    self->Feed(stop, *self->source_, self->input_.get());
     self->input_.Reset();  // the program sees the end
   });
   return stream;
@@ -137,7 +137,7 @@ absl::StatusOr<std::unique_ptr<ProcessStream>> ProcessStream::Start(
   return stream;
 }
 
-void ProcessStream::Feed(std::stop_token stop, Reader& source, int pipe) {
+void ProcessStream::Feed(const std::stop_token& stop, Reader& source, int pipe) {
   BlockBrokenPipeSignal();
   std::string buffer(kFeedBytes, '\0');
   while (!stop.stop_requested()) {
@@ -162,7 +162,7 @@ void ProcessStream::Feed(std::stop_token stop, Reader& source, int pipe) {
   }
 }
 
-void ProcessStream::CollectErrors(std::stop_token stop, int pipe) {
+void ProcessStream::CollectErrors(const std::stop_token& stop, int pipe) {
   std::array<char, 1024> buffer = {};
   // A child of the program may hold the pipe open for ever, or even write for ever.
   for (int after_exit = 0; after_exit < kMaxReadsAfterExit;) {

@@ -52,8 +52,8 @@ class ProcessStream final : public Reader {
                                                               const ProcessSpec& spec,
                                                               kernel::Stdio input);
   absl::Status WaitForExit();
-  void Feed(std::stop_token stop, Reader& source, int pipe);
-  void CollectErrors(std::stop_token stop, int pipe);
+  void Feed(const std::stop_token& stop, Reader& source, int pipe);
+  void CollectErrors(const std::stop_token& stop, int pipe);
 
   const Context ctx_;
   const std::string id_;

@@ -71,7 +71,7 @@ class Side {
 // taken as they stand.
 std::optional<OverlayOptions> UpperOver(const mount::Mounts& left, const mount::Mounts& right) {
   if (left.size() != 1 || right.size() != 1 || !right.front().target.empty()) return std::nullopt;
-  const auto overlay = ParseOverlay(right.front());
+  auto overlay = ParseOverlay(right.front());
   if (!overlay || overlay->upper.empty() || overlay->id_mapped) return std::nullopt;
   // With an index, a file may have names that the upper directory does not show.
   if (!overlay->index_off) return std::nullopt;

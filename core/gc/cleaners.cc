@@ -53,15 +53,16 @@ bool Cleaners::Run(const Context& ctx) {
   for (const std::string& name : names) {
     Backend& backend = *backends_.at(name);
     // Joins the thread of the run before, which is over.
-    workers_.at(name).thread = std::jthread([this, name, &backend, ctx](std::stop_token stop) {
-      Context own = ctx;
-      std::stop_source both;
-      const auto relay = [&both] { both.request_stop(); };
-      const std::stop_callback from_caller(ctx.stop, relay);
-      const std::stop_callback from_owner(stop, relay);
-      own.stop = both.get_token();
-      Clean(name, backend, own);
-    });
+    workers_.at(name).thread =
+        std::jthread([this, name, &backend, ctx](const std::stop_token& stop) {
+          Context own = ctx;
+          std::stop_source both;
+          const auto relay = [&both] { both.request_stop(); };
+          const std::stop_callback from_caller(ctx.stop, relay);
+          const std::stop_callback from_owner(stop, relay);
+          own.stop = both.get_token();
+          Clean(name, backend, own);
+        });
   }
   base::MutexLock lock(mutex_);
   for (absl::Time until; MustWait(names, &until);) changed_.WaitUntil(mutex_, until);

@@ -69,21 +69,28 @@ absl::Status Collector::Sweep(const Context& ctx, Marker& marker, std::vector<No
     std::vector<Node> batch;
     for (; group != groups.end() && batch.size() < kSweepBatch; ++group)
       batch.insert(batch.end(), group->begin(), group->end());
-    std::vector<Node> gone;
-    RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
-      const absl::Time start = absl::Now();
-      txn.MarkByCollector();
-      RETURN_IF_ERROR(MarkTouched(txn, marker));
-      for (const Node& node : batch) {
-        if (marker.IsMarked(node)) continue;
-        RETURN_IF_ERROR(SweepOne(txn, node));
-        gone.push_back(node);
-      }
-      lock_time += absl::Now() - start;
-      return absl::OkStatus();
-    }));
-    std::ranges::move(gone, std::back_inserter(removed));
+    RETURN_IF_ERROR(SweepBatch(ctx, marker, batch, removed, lock_time));
   }
+  return absl::OkStatus();
+}
+
+absl::Status Collector::SweepBatch(const Context& ctx, Marker& marker,
+                                   const std::vector<Node>& batch, std::vector<Node>& removed,
+                                   absl::Duration& lock_time) {
+  std::vector<Node> gone;
+  RETURN_IF_ERROR(metadata_.Write(ctx, [&](metadata::WriteTxn& txn) -> absl::Status {
+    const absl::Time start = absl::Now();
+    txn.MarkByCollector();
+    RETURN_IF_ERROR(MarkTouched(txn, marker));
+    for (const Node& node : batch) {
+      if (marker.IsMarked(node)) continue;
+      RETURN_IF_ERROR(SweepOne(txn, node));
+      gone.push_back(node);
+    }
+    lock_time += absl::Now() - start;
+    return absl::OkStatus();
+  }));
+  std::ranges::move(gone, std::back_inserter(removed));
   return absl::OkStatus();
 }
 

@@ -49,6 +49,8 @@ class Collector {
   // Adds to `removed` what a commit has removed, also before an error.
   absl::Status Sweep(const Context& ctx, Marker& marker, std::vector<Node>& removed,
                      absl::Duration& lock_time);
+  absl::Status SweepBatch(const Context& ctx, Marker& marker, const std::vector<Node>& batch,
+                          std::vector<Node>& removed, absl::Duration& lock_time);
   absl::Status SweepOne(metadata::WriteTxn& txn, const Node& node);
   void Announce(const std::vector<Node>& removed);
 

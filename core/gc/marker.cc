@@ -71,7 +71,7 @@ absl::Status Marker::Refresh(const metadata::View& view, const Node& node) {
   marked_.erase(node);
   Mark(node, false);
   live_ = &view;
-  const absl::Status drained = Drain();
+  absl::Status drained = Drain();
   live_ = nullptr;
   return drained;
 }

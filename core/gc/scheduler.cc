@@ -29,9 +29,9 @@ Scheduler::Scheduler(SchedulerConfig config, Run run)
     deletions_ = 1;
     next_run_ = absl::Now() + config_.startup_delay;
   }
-  thread_ = std::jthread([this](std::stop_token stop) {
+  thread_ = std::jthread([this](const std::stop_token& stop) {
     ::pthread_setname_np(::pthread_self(), "gc");
-    Loop(std::move(stop));
+    Loop(stop);
   });
 }
 
@@ -52,20 +52,16 @@ Scheduler::~Scheduler() {
 }
 
 void Scheduler::Collect(Done done) {
-  bool queued = false;
-  {
-    base::MutexLock lock(mutex_);
-    if (!stopping_) {
-      waiters_.push_back(std::move(done));
-      Plan(absl::Now() + config_.schedule_delay);
-      queued = true;
-    }
-  }
-  if (queued) {
-    changed_.NotifyAll();
-  } else {
-    std::move(done)(Unavailable("the daemon is stopping"));
-  }
+  if (Queue(done)) return changed_.NotifyAll();
+  std::move(done)(Unavailable("the daemon is stopping"));
+}
+
+bool Scheduler::Queue(Done& done) {
+  base::MutexLock lock(mutex_);
+  if (stopping_) return false;
+  waiters_.push_back(std::move(done));
+  Plan(absl::Now() + config_.schedule_delay);
+  return true;
 }
 
 void Scheduler::NoteMutation(const metadata::Mutation& mutation) {
@@ -104,7 +100,7 @@ bool Scheduler::WorthRunning(absl::Time now) const {
          (config_.mutation_threshold > 0 && mutations_ >= config_.mutation_threshold);
 }
 
-void Scheduler::Loop(std::stop_token stop) {
+void Scheduler::Loop(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
       base::MutexLock lock(mutex_);

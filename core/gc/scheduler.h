@@ -59,7 +59,9 @@ class Scheduler {
   SchedulerStats stats() const;
 
  private:
-  void Loop(std::stop_token stop);
+  void Loop(const std::stop_token& stop);
+  // Has `done` told of the next run, unless there will be none.
+  bool Queue(Done& done);
   bool IsDue(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Plan(absl::Time at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WorthRunning(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

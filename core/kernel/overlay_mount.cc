@@ -209,6 +209,7 @@ Result<void> MountOverlayRelative(const std::string& source, const OverlayOption
   // A single layer is its own common directory, and "." would make a poor name in listings.
   if (options.lowers.size() == 1) common = ParentOf(common);
   std::vector<std::string> lowers;
+  lowers.reserve(options.lowers.size());
   for (const std::string& lower : options.lowers) lowers.push_back(RelativeTo(common, lower));
   std::string data;
   for (const std::string& word : options.others) data += word + ",";

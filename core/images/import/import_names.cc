@@ -35,13 +35,13 @@ std::vector<NamedImage> NameImages(const std::vector<imagespec::Child>& index,
                                    const NamingOptions& options) {
   std::vector<NamedImage> images;
   for (const imagespec::Child& child : index) {
-    Descriptor target = child.descriptor;
+    const Descriptor& target = child.descriptor;
     const std::string name = AnnotatedName(target, options);
     if (!name.empty()) images.push_back({.name = name, .target = target});
     const bool wants_digest = options.digests && !options.prefix.empty() &&
                               (name.empty() || !options.skip_digest_for_named);
     if (wants_digest) {
-      images.push_back({.name = options.prefix + "@" + target.digest, .target = std::move(target)});
+      images.push_back({.name = options.prefix + "@" + target.digest, .target = target});
     }
   }
   return images;
