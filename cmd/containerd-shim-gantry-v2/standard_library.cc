@@ -20,7 +20,7 @@ namespace {
 
 }  // namespace
 
-// NOLINTBEGIN(bugprone-reserved-identifier, cert-dcl58-cpp, readability-identifier-naming)
+// NOLINTBEGIN(bugprone-*, readability-identifier-naming)
 namespace __cxxabiv1 {
 extern std::terminate_handler __terminate_handler;
 std::terminate_handler __terminate_handler = std::abort;
@@ -36,7 +36,7 @@ void __throw_out_of_range(const char* what) { End(what); }
 void __throw_out_of_range_fmt(const char* what, ...) { End(what); }  // NOLINT(cert-dcl50-cpp)
 void __throw_invalid_argument(const char* what) { End(what); }
 }  // namespace std
-// NOLINTEND(bugprone-reserved-identifier, cert-dcl58-cpp, readability-identifier-naming)
+// NOLINTEND(bugprone-*, readability-identifier-naming)
 
 void* operator new(size_t size) {
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;  // NOLINT

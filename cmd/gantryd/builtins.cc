@@ -14,6 +14,8 @@
 #include "core/namespaces/plugin.h"
 #include "core/process/opt.h"
 #include "core/runtime/plugin.h"
+#include "core/runtime/restart/plugin.h"
+#include "core/runtime/sandbox/plugin.h"
 #include "core/sandbox/sandbox_store.h"
 #include "core/streaming/plugin.h"
 #include "services/containers/service.h"
@@ -62,8 +64,10 @@ std::vector<plugin::Registration> Builtins(Host& host, const plugin::Graph& grap
       CollectionPlugin(host.metrics),
       sandbox::SandboxStorePlugin(),
       runtime::ShimManagerPlugin(surroundings.shims),
+      runtime::ShimControllerPlugin(),
       runtime::TaskManagerPlugin(),
       runtime::CgroupMonitorPlugin(),
+      runtime::restart::MonitorPlugin(host.workers),
       tasks::FrontendPlugin(host.workers),
       // services
       version::ServicePlugin(),

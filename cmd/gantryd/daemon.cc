@@ -15,6 +15,7 @@
 #include "core/log/log.h"
 #include "core/process/limits.h"
 #include "core/process/service_manager.h"
+#include "core/runtime/restart/plugin.h"
 #include "core/streaming/stream_registry.h"
 #include "services/server/grpc_server.h"
 #include "services/server/ttrpc_server.h"
@@ -156,7 +157,15 @@ absl::Status Daemon::Serve() {
     RETURN_IF_ERROR(server->Start());
     servers_.push_back(server);
   }
+  // Shims that it starts find the sockets.
+  const auto restarts = graph_.Get(runtime::restart::kContainerMonitor);
+  if (restarts.ok()) (*restarts)->Start();
   return absl::OkStatus();
+}
+
+void Daemon::StopRestarts() {
+  const auto restarts = graph_.Get(runtime::restart::kContainerMonitor);
+  if (restarts.ok()) (*restarts)->Stop();
 }
 
 void Daemon::EndSubscriptions() {
@@ -165,6 +174,7 @@ void Daemon::EndSubscriptions() {
 }
 
 Daemon::~Daemon() {
+  StopRestarts();
   EndSubscriptions();
   const absl::Time deadline = absl::Now() + kDrainTime;
   for (server::Server* server : servers_) server->Stop(deadline);

@@ -38,6 +38,7 @@ class Daemon {
   absl::Status StartPlugins();
   absl::Status Serve();
   void EndSubscriptions();
+  void StopRestarts();
 
   config::Config& config_;
   std::vector<process::FolderLock> locks_;

@@ -144,7 +144,7 @@ absl::Status PrintEffective(const Flags& flags) {
 struct Command {
   Flags flags;
   PublishFlags event;
-  std::function<absl::Status()> run = [this] { return Run(flags); };
+  std::function<absl::Status(Command&)> run = [](Command& command) { return Run(command.flags); };
 };
 
 void AddOptions(CLI::App& app, Flags& flags) {
@@ -163,13 +163,13 @@ void AddConfigCommand(CLI::App& app, Command& command) {
   config->require_subcommand(1);
   config->fallthrough();
   config->add_subcommand("default", "print the built-in configuration")->callback([&command] {
-    command.run = PrintDefault;
+    command.run = [](Command&) { return PrintDefault(); };
   });
   for (const auto& [name, help] :
        {std::pair("dump", "print the effective configuration, imports included"),
         std::pair("migrate", "print the effective configuration as version 4")}) {
     config->add_subcommand(name, help)->fallthrough()->callback([&command] {
-      command.run = [&command] { return PrintEffective(command.flags); };
+      command.run = [](Command& asked) { return PrintEffective(asked.flags); };
     });
   }
 }
@@ -183,11 +183,11 @@ void AddPublishCommand(CLI::App& app, Command& command) {
   publish->add_option("--address", event.address, "address of the gRPC socket");
   publish->fallthrough();
   publish->callback([&command] {
-    command.run = [&command] {
-      std::string& address = command.event.address;
-      if (address.empty()) address = command.flags.address;
+    command.run = [](Command& asked) {
+      std::string& address = asked.event.address;
+      if (address.empty()) address = asked.flags.address;
       if (address.empty()) address = config::kDefaultAddress;
-      return Publish(command.event);
+      return Publish(asked.event);
     };
   });
 }
@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
   gantry::AddConfigCommand(app, command);
   gantry::AddPublishCommand(app, command);
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = command.run();
+  const absl::Status status = command.run(command);
   if (status.ok()) return 0;
   std::fprintf(stderr, "gantryd: %s\n", status.ToString().c_str());
   return 1;

@@ -10,9 +10,11 @@
 #include "core/content/content.h"
 #include "core/diff/differ.h"
 #include "core/log/log.h"
+#include "core/sandbox/controller.h"
 #include "core/snapshots/snapshotter.h"
 #include "proxies/content/plugin.h"
 #include "proxies/diff/plugin.h"
+#include "proxies/sandbox/plugin.h"
 #include "snapshotters/proxy/plugin.h"
 
 namespace gantry {
@@ -23,23 +25,11 @@ struct ProxyType {
   plugin::Registration (*plugin)(std::string name, config::ProxyPlugin proxy);
 };
 
-// In Introspection's list, with the reason why it does nothing.
-plugin::Registration Unserved(std::string name, config::ProxyPlugin proxy) {
-  return {.type = proxy.type,
-          .id = std::move(name),
-          .needs = {},
-          .configure = {},
-          .init = [type = std::move(proxy.type)](
-                      plugin::InitContext&) -> absl::StatusOr<plugin::Instance> {
-            return Unimplemented("proxies of type {} are not served", type);
-          }};
-}
-
 constexpr std::array<ProxyType, 4> kTypes = {{
     {snapshots::kSnapshotter.uri, proxy::SnapshotterPlugin},
     {content::kBackend.uri, proxies::ContentPlugin},
     {diff::kDiffer.uri, proxies::DiffPlugin},
-    {"io.containerd.sandbox.controller.v1", Unserved},
+    {sandbox::kController.uri, proxies::SandboxPlugin},
 }};
 
 }  // namespace

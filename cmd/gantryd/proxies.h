@@ -8,8 +8,7 @@
 
 namespace gantry {
 
-// A plugin for each [proxy_plugins.<name>]. One of a type that is not served is listed with that as
-// its error; an unknown type is warned about and left out.
+// A plugin for each [proxy_plugins.<name>]. An unknown type is warned about and left out.
 std::vector<plugin::Registration> ProxyPlugins(const config::Config& config);
 
 }  // namespace gantry

@@ -81,7 +81,7 @@ std::string StateReport::Stacks() {
 }
 
 absl::StatusOr<std::filesystem::path> StateReport::WriteTo(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / fmt::format("gantryd.{}.stacks.log", ::getpid());
+  std::filesystem::path file = folder / fmt::format("gantryd.{}.stacks.log", ::getpid());
   RETURN_IF_ERROR(ToStatus(
       kernel::WriteFileAtomic(file, State() + Stacks(), kFileMode, kernel::Durability::kNone)));
   return file;

@@ -55,6 +55,8 @@ void AddCommands(CommandLine& line, const Environment& environment) {
   AddNamespaces(line.Root());
   AddRun(line.Root(), environment);
   AddExec(line.Root());
+  AddSandboxes(line.Root());
+  AddShim(line.Root());
   AddSnapshots(line.Root(), environment);
   AddTasks(line.Root());
   AddOci(line.Root());

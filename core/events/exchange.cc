@@ -86,8 +86,33 @@ absl::Status Exchange::Forward(Envelope envelope) {
   return absl::OkStatus();
 }
 
+// Uses the gate there is, which is kept for as long.
+class Exchange::InGate {
+ public:
+  explicit InGate(Exchange& exchange) : exchange_(exchange) {
+    base::MutexLock lock(exchange_.mutex_);
+    gate_ = exchange_.gate_;
+    if (gate_ != nullptr) ++exchange_.in_gate_;
+  }
+  InGate(const InGate&) = delete;
+  ~InGate() {
+    if (gate_ == nullptr) return;
+    base::MutexLock lock(exchange_.mutex_);
+    if (--exchange_.in_gate_ == 0) exchange_.out_of_gate_.NotifyAll();
+  }
+
+  Admission Admit(const Envelope& envelope) const {
+    return gate_ == nullptr ? Admission(true) : (*gate_)(envelope);
+  }
+
+ private:
+  Exchange& exchange_;
+  std::shared_ptr<const Gate> gate_;
+};
+
 void Exchange::PassOn(Envelope envelope) {
-  const Admission admission = Admit(envelope);
+  const InGate in_gate(*this);
+  const Admission admission = in_gate.Admit(envelope);
   if (!admission.pass) return;
   Deliver(std::move(envelope));
   if (admission.passed_on) admission.passed_on();
@@ -96,16 +121,8 @@ void Exchange::PassOn(Envelope envelope) {
 void Exchange::SetGate(Gate gate) {
   auto shared = gate ? std::make_shared<const Gate>(std::move(gate)) : nullptr;
   base::MutexLock lock(mutex_);
-  gate_ = std::move(shared);
-}
-
-Exchange::Admission Exchange::Admit(const Envelope& envelope) {
-  std::shared_ptr<const Gate> gate;
-  {
-    base::MutexLock lock(mutex_);
-    gate = gate_;
-  }
-  return gate == nullptr ? Admission(true) : (*gate)(envelope);
+  gate_.swap(shared);
+  while (in_gate_ > 0) out_of_gate_.Wait(mutex_);
 }
 
 void Exchange::Deliver(Envelope envelope) {

@@ -55,7 +55,8 @@ class Exchange final : public Publisher {
 
   // Shows each event that a client or a shim brings to `gate` before it is passed on, or dropped.
   // Events of Publish() pass unseen. `gate` and what it answers are called on the publisher's
-  // thread and must return at once. Null ends that; calls under way may still run.
+  // thread and must return at once. The gate before is not used any more when this returns; it is
+  // not to be called from a gate.
   using Gate = std::function<Admission(const Envelope&)>;
   void SetGate(Gate gate);
 
@@ -72,7 +73,7 @@ class Exchange final : public Publisher {
   absl::StatusOr<Envelope> Wrap(const Context& ctx, std::string_view topic,
                                 google::protobuf::Any event) const;
   void PassOn(Envelope envelope);
-  Admission Admit(const Envelope& envelope);
+  class InGate;
   void Remove(const Queue& queue);
   void Deliver(Envelope envelope);
 
@@ -82,6 +83,8 @@ class Exchange final : public Publisher {
   std::shared_ptr<const Queues> queues_ ABSL_GUARDED_BY(mutex_) = std::make_shared<const Queues>();
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<const Gate> gate_ ABSL_GUARDED_BY(mutex_);  // null: all may pass
+  size_t in_gate_ ABSL_GUARDED_BY(mutex_) = 0;                // events that it is used for
+  base::CondVar out_of_gate_;
 };
 
 inline constexpr plugin::Kind<Exchange> kExchange{"io.containerd.event.v1"};

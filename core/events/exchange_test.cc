@@ -2,6 +2,8 @@
 #include "core/events/exchange.h"
 
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -341,6 +343,27 @@ TEST_F(ExchangeTest, AGateIsToldWhenAnEventHasBeenPassedOn) {
   EXPECT_THAT(seen, ElementsAre());
   ASSERT_THAT(exchange_.Forward(Made("/t/keep")), IsOk());
   EXPECT_THAT(seen, ElementsAre("ns /t/keep"));
+}
+
+TEST_F(ExchangeTest, AGateThatIsTakenAwayIsNotUsedAnyMore) {
+  std::promise<void> reached;
+  std::promise<void> go_on;
+  std::atomic<bool> passed_on = false;
+  exchange_.SetGate([&](const Envelope&) {
+    reached.set_value();
+    go_on.get_future().wait();
+    return Exchange::Admission(true, [&] { passed_on = true; });
+  });
+  std::thread publisher([&] { EXPECT_THAT(exchange_.Forward(Made("/t/late")), IsOk()); });
+  reached.get_future().wait();
+  auto taken_away = std::async(std::launch::async, [&] {
+    exchange_.SetGate(nullptr);
+    return passed_on.load();
+  });
+  EXPECT_EQ(taken_away.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  go_on.set_value();
+  EXPECT_TRUE(taken_away.get());
+  publisher.join();
 }
 
 }  // namespace

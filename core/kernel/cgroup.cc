@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/kernel/cgroup.h"
 
+#include <dirent.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 
 #include "core/kernel/file.h"
 
@@ -13,6 +15,10 @@ namespace gantry::kernel {
 namespace {
 
 constexpr size_t kMaxProcFile = 1UL << 20;
+
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
 
 bool IsFileSystem(const std::string& path, long magic) {
   struct statfs info {};
@@ -52,6 +58,19 @@ Result<CgroupMode> DetectCgroupMode(const std::string& root) {
     return CgroupMode::kLegacy;
   }
   return Error{ENODEV, "find cgroups at " + root};
+}
+
+std::vector<std::string> CgroupTrees(const std::string& root) {
+  if (IsFileSystem(root, CGROUP2_SUPER_MAGIC)) return {root};
+  std::vector<std::string> trees;
+  const std::unique_ptr<DIR, CloseDir> dir(::opendir(root.c_str()));
+  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    // A link names a tree by one of its controllers.
+    if (entry->d_type == DT_DIR && name != "." && name != "..")
+      trees.push_back(root + "/" + entry->d_name);
+  }
+  return trees;
 }
 
 Result<std::vector<CgroupMembership>> ParseProcCgroup(std::string_view text) {

@@ -25,6 +25,10 @@ enum class CgroupMode {
 // What is mounted at `root`. ENODEV when that is no cgroup file system at all.
 Result<CgroupMode> DetectCgroupMode(const std::string& root = kCgroupRoot);
 
+// The roots of the trees that are mounted below `root`, those without controllers too, in which a
+// runtime makes cgroups all the same. Empty when there are none.
+std::vector<std::string> CgroupTrees(const std::string& root = kCgroupRoot);
+
 // A line of /proc/PID/cgroup.
 struct CgroupMembership {
   uint32_t hierarchy = 0;                // 0 is version 2

@@ -52,7 +52,7 @@ Result<std::string> ReadAll(int fd, size_t max_bytes, const std::string& name) {
   size_t used = 0;
   while (true) {
     // One byte beyond the bound tells "exactly full" from "too long".
-    text.resize(std::min(std::max(used * 2, used + kStep), max_bytes + 1));
+    if (used == text.size()) text.resize(std::min(used + std::max(used, kStep), max_bytes + 1));
     const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return LastError("read " + name);
@@ -60,8 +60,7 @@ Result<std::string> ReadAll(int fd, size_t max_bytes, const std::string& name) {
     used += static_cast<size_t>(got);
     if (used > max_bytes) return Error{EFBIG, "read " + name};
   }
-  text.resize(used);
-  return text;
+  return std::string(text, 0, used);  // of its own size: some are kept for long
 }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -339,6 +340,22 @@ TEST_F(MountTest, UnmountTreeTakesNestedAndStackedMounts) {
   fs::create_symlink(dir_.path(), At("source/link"));
   ASSERT_THAT(UnmountTree(Path("source/link/target")), Succeeds());
   EXPECT_THAT(MountsAt("target"), ::testing::IsEmpty());
+}
+
+TEST_F(MountTest, UnmountTreeTakesWhatIsCovered) {
+  const auto mount = [this](const fs::path& name) {
+    fs::create_directories(At(name));
+    ASSERT_EQ(::mount("tmpfs", Path(name).c_str(), "tmpfs", 0, nullptr), 0) << name;
+  };
+  for (int i = 0; i < 2; ++i) {
+    for (const char* name : {"target/a", "target/a/b", "target/a/b/c", "target/a", "target"}) {
+      mount(name);
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_THAT(UnmountTree(Path("target")), Succeeds());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_TRUE(MountsAt("target").empty());
 }
 
 TEST_F(MountTest, AScopedMountUnmountsUnlessReleased) {

@@ -4,7 +4,14 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "core/kernel/fuse_mount.h"
 #include "core/kernel/mount.h"
@@ -42,6 +49,73 @@ std::string Canonical(const std::string& path) {
   return (parent == "/" ? "" : parent) + trimmed.substr(slash);
 }
 
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         path[directory.size()] == '/';
+}
+
+// What lies on what among some mounts.
+class MountTree {
+ public:
+  explicit MountTree(const std::vector<MountInfo>& mounts) {
+    for (const MountInfo& mount : mounts) {
+      by_id_.emplace(mount.id, &mount);
+      beside_.emplace(mount.parent, &mount);
+    }
+  }
+
+  // How many mounts it lies on, and whether its path leads to it. Another that lies on the same
+  // mount, further up on its path, covers it with all that lies on it.
+  struct Place {
+    size_t depth = 0;
+    bool reachable = true;
+  };
+  Place Of(const MountInfo& mount) const {
+    Place place{.reachable = !IsCovered(mount)};
+    for (const MountInfo* at = Below(mount); at != nullptr && place.depth < by_id_.size();
+         at = Below(*at)) {
+      ++place.depth;
+      if (IsCovered(*at)) place.reachable = false;
+    }
+    return place;
+  }
+
+ private:
+  const MountInfo* Below(const MountInfo& mount) const {
+    const auto found = by_id_.find(mount.parent);
+    return found == by_id_.end() ? nullptr : found->second;
+  }
+  bool IsCovered(const MountInfo& mount) const {
+    const auto [first, last] = beside_.equal_range(mount.parent);
+    return std::any_of(first, last, [&mount](const auto& entry) {
+      return IsBelow(mount.mount_point, entry.second->mount_point);
+    });
+  }
+
+  std::map<uint64_t, const MountInfo*> by_id_;
+  std::multimap<uint64_t, const MountInfo*> beside_;  // by what they lie on
+};
+
+// One round: unmounts what can be reached, and bears no mount that cannot.
+Result<void> UnmountReachable(const std::vector<MountInfo>& mounts, int flags) {
+  const MountTree tree(mounts);
+  std::multimap<size_t, const MountInfo*, std::greater<>> deepest_first;
+  std::set<uint64_t> held;
+  for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount) {
+    const MountTree::Place place = tree.Of(*mount);
+    if (place.reachable) deepest_first.emplace(place.depth, &*mount);
+    if (!place.reachable) held.insert(mount->parent);
+  }
+  for (const auto& [depth, mount] : deepest_first) {
+    if (held.contains(mount->id)) {
+      held.insert(mount->parent);
+    } else if (auto done = Unmount(mount->mount_point, flags); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> Unmount(const std::string& target, int flags) {
@@ -69,14 +143,7 @@ Result<void> UnmountTree(const std::string& path, int flags) {
     // No path leads to these any more; they go with their last user.
     std::erase_if(mounts, [](const MountInfo& m) { return m.mount_point.ends_with("//deleted"); });
     if (mounts.empty()) return {};
-    // Within one depth the newest first: it may lie on top of the older.
-    std::reverse(mounts.begin(), mounts.end());
-    std::stable_sort(mounts.begin(), mounts.end(), [](const MountInfo& a, const MountInfo& b) {
-      return a.mount_point.size() > b.mount_point.size();
-    });
-    for (const MountInfo& mount : mounts) {
-      if (auto done = Unmount(mount.mount_point, flags); !done) return done;
-    }
+    if (auto done = UnmountReachable(mounts, flags); !done) return done;
   }
   return Error{EBUSY, "unmount what is below " + path};
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/bootstrap.h"
 
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 #include "core/base/testing/matchers.h"
+#include "core/base/testing/temp_dir.h"
 #include "core/runtime/shim_binary.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,6 +55,41 @@ TEST(ShimBinariesTest, NamesThatCannotResolve) {
   EXPECT_THAT(binaries.Resolve("/nonexistent/shim"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("not installed")));
   EXPECT_THAT(binaries.Resolve("/bin/sh"), IsOkAndHolds("/bin/sh"));
+}
+
+class StandInTest : public ::testing::Test {
+ protected:
+  StandInTest() { ::setenv("PATH", dir_.path().c_str(), 1); }
+  ~StandInTest() override { ::setenv("PATH", path_.c_str(), 1); }
+
+  std::string Install(const std::string& name) {
+    const std::filesystem::path program = dir_.path() / name;
+    std::ofstream(program) << "#!/bin/sh\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    return program.string();
+  }
+
+  const std::string path_ = std::getenv("PATH");
+  gantry::testing::TempDir dir_;
+  ShimBinaries binaries_{{{"io.containerd.runc.v2", "io.containerd.standin.v2"}}};
+};
+
+TEST_F(StandInTest, IsRunWhereItIsInstalledAndOnlyForTheNameItStandsInFor) {
+  const std::string asked = Install("containerd-shim-runc-v2");
+  const std::string stand_in = Install("containerd-shim-standin-v2");
+  EXPECT_THAT(binaries_.Resolve("io.containerd.runc.v2"), IsOkAndHolds(stand_in));
+  EXPECT_THAT(binaries_.Resolve("other.runc.v2"), IsOkAndHolds(asked));
+  EXPECT_THAT(binaries_.Resolve(asked), IsOkAndHolds(asked));
+}
+
+TEST_F(StandInTest, WithoutItTheOneThatWasAskedForIsRun) {
+  EXPECT_THAT(binaries_.Resolve("io.containerd.runc.v2"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("binary not installed \"containerd-shim-runc-v2\"")));
+  const std::string asked = Install("containerd-shim-runc-v2");
+  EXPECT_THAT(binaries_.Resolve("io.containerd.runc.v2"), IsOkAndHolds(asked));
+  const std::string stand_in = Install("containerd-shim-standin-v2");
+  EXPECT_THAT(binaries_.Resolve("io.containerd.runc.v2"), IsOkAndHolds(stand_in));
 }
 
 TEST(StartAnswerTest, ReadsABootstrapResult) {

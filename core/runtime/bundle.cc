@@ -167,6 +167,23 @@ absl::StatusOr<Endpoint> Bundle::ReadEndpoint() const {
   return endpoint;
 }
 
+absl::Status Bundle::ForgetEndpoint() const {
+  const fs::path path = path_ / "bootstrap.json";
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return FromErrno(errno, "remove " + path.string());
+}
+
+absl::Status Bundle::LinkSocketDirectory(const fs::path& directory) const {
+  const fs::path link = path_ / "s";
+  if (::unlink(link.c_str()) != 0 && errno != ENOENT) {
+    return FromErrno(errno, "remove " + link.string());
+  }
+  if (::symlink(directory.c_str(), link.c_str()) != 0) {
+    return FromErrno(errno, "link " + link.string());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Bundle::WriteSandbox(std::string_view sandbox_id) const {
   return WriteFile(path_ / "sandbox", sandbox_id, 0600);
 }

@@ -38,6 +38,7 @@ struct RecordedExit {
 //   shim-binary-path  the shim program; written once it has started
 //   bootstrap.json    where the shim listens
 //   address           the same, from shims of old
+//   s                 link to the directory of its socket, where that is not the usual one
 //   sandbox           id of the sandbox whose shim serves this container too
 //   creating          there until the task exists and its creator will be told so
 //   exited            how the init process ended; there once that was announced
@@ -72,6 +73,10 @@ class Bundle {
   absl::Status WriteEndpoint(const Endpoint& endpoint) const;
   // From bootstrap.json or, for shims of old, from `address`, then written anew in the new form.
   absl::StatusOr<Endpoint> ReadEndpoint() const;
+  absl::Status ForgetEndpoint() const;  // Idempotent.
+
+  // Notes where the shim makes its socket, when that is not where shims make them otherwise.
+  absl::Status LinkSocketDirectory(const std::filesystem::path& directory) const;
 
   absl::Status WriteSandbox(std::string_view sandbox_id) const;
   absl::StatusOr<std::string> ReadSandbox() const;  // empty when it has none

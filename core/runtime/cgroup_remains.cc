@@ -5,8 +5,6 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
-#include <system_error>
-#include <vector>
 
 #include "absl/time/clock.h"
 
@@ -16,20 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::Duration kPause = absl::Milliseconds(20);
-
-std::vector<fs::path> Trees(const std::string& root) {
-  if (const auto mode = kernel::DetectCgroupMode(root);
-      mode && *mode == kernel::CgroupMode::kUnified) {
-    return {root};
-  }
-  std::vector<fs::path> trees;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root, error)) {
-    // Links name a tree by one of its controllers.
-    if (!entry.is_symlink() && entry.is_directory()) trees.push_back(entry.path());
-  }
-  return trees;
-}
 
 absl::Status RemoveOne(const fs::path& cgroup, absl::Time end) {
   while (::rmdir(cgroup.c_str()) != 0) {
@@ -58,7 +42,8 @@ std::optional<fs::path> CgroupsPathOf(std::string_view spec) {
 absl::Status RemoveCgroups(const fs::path& path, absl::Duration patience, const std::string& root) {
   const absl::Time end = absl::Now() + patience;
   absl::Status first;
-  for (const fs::path& tree : Trees(root)) first.Update(RemoveOne(tree / path, end));
+  for (const std::string& tree : kernel::CgroupTrees(root))
+    first.Update(RemoveOne(tree / path, end));
   return first;
 }
 

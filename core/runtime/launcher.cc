@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/launcher.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,9 +55,27 @@ absl::Status Outcome(const absl::StatusOr<CommandOutput>& output, std::string_vi
 
 }  // namespace
 
+std::vector<std::string> ShimEnvironment(const Launcher::Options& options, const std::string& ns) {
+  std::vector<std::string> environment;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const bool kept = std::none_of(kNotForShims.begin(), kNotForShims.end(),
+                                   [&](std::string_view name) { return text.starts_with(name); });
+    if (kept) environment.emplace_back(text);
+  }
+  // Every daemon since 1.7 says 2 here, even those that speak 3.
+  for (std::string variable : {std::string("GOMAXPROCS=2"), std::string("MAX_SHIM_VERSION=2"),
+                               "TTRPC_ADDRESS=" + options.ttrpc_address,
+                               "GRPC_ADDRESS=" + options.grpc_address, "NAMESPACE=" + ns}) {
+    environment.push_back(std::move(variable));
+  }
+  environment.insert(environment.end(), options.environment.begin(), options.environment.end());
+  return environment;
+}
+
 struct Launcher::StartCall {
   fs::path program;
-  FileId file;
+  ProgramFile file;
   StartParams params;
   fs::path directory;
   absl::Duration budget;
@@ -68,14 +85,7 @@ struct Launcher::StartCall {
   absl::Status first_failure;
 };
 
-Launcher::FileId Launcher::Identify(const fs::path& program) {
-  struct stat info {};
-  if (::stat(program.c_str(), &info) != 0) return {program.string(), 0, 0, 0, 0};
-  const int64_t changed = info.st_mtim.tv_sec * int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
-  return {program.string(), info.st_dev, info.st_ino, changed, info.st_size};
-}
-
-std::optional<Dialect> Launcher::KnownDialect(const FileId& file) {
+std::optional<Dialect> Launcher::KnownDialect(const ProgramFile& file) {
   base::MutexLock lock(mutex_);
   for (const auto& [known, dialect] : dialects_) {
     if (known == file) return dialect;
@@ -83,7 +93,7 @@ std::optional<Dialect> Launcher::KnownDialect(const FileId& file) {
   return std::nullopt;
 }
 
-void Launcher::Remember(const FileId& file, Dialect dialect) {
+void Launcher::Remember(const ProgramFile& file, Dialect dialect) {
   base::MutexLock lock(mutex_);
   std::erase_if(dialects_, [&](const auto& entry) { return entry.first == file; });
   if (dialects_.size() == kRememberedPrograms) dialects_.pop_front();
@@ -103,21 +113,7 @@ Command Launcher::MakeCommand(const std::string& ns, const std::string& id, cons
                              options_.daemon_binary.string(),
                              "-id",
                              id};
-  std::vector<std::string> environment;
-  for (char** variable = ::environ; *variable != nullptr; ++variable) {
-    const std::string_view text = *variable;
-    const bool kept = std::none_of(kNotForShims.begin(), kNotForShims.end(),
-                                   [&](std::string_view name) { return text.starts_with(name); });
-    if (kept) environment.emplace_back(text);
-  }
-  // Every daemon since 1.7 says 2 here, even those that speak 3.
-  for (std::string variable : {std::string("GOMAXPROCS=2"), std::string("MAX_SHIM_VERSION=2"),
-                               "TTRPC_ADDRESS=" + options_.ttrpc_address,
-                               "GRPC_ADDRESS=" + options_.grpc_address, "NAMESPACE=" + ns}) {
-    environment.push_back(std::move(variable));
-  }
-  environment.insert(environment.end(), options_.environment.begin(), options_.environment.end());
-  command.spawn.environment = std::move(environment);
+  command.spawn.environment = ShimEnvironment(options_, ns);
   command.spawn.open_files = options_.open_files;
   return command;
 }
@@ -140,7 +136,7 @@ void Launcher::Start(const Bundle& bundle, const fs::path& program,
                 .budget = budget,
                 .done = std::move(done)});
   steps_.Run([this, call] {
-    call->file = Identify(call->program);
+    call->file = IdentifyProgram(call->program);
     if (SpeaksOnlyLegacy(call->program)) {
       call->dialect = Dialect::kLegacy;
     } else if (const std::optional<Dialect> known = KnownDialect(call->file)) {

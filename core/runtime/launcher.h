@@ -4,12 +4,10 @@
 #include <google/protobuf/any.pb.h>
 #include <sys/resource.h>
 
-#include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "core/runtime/bundle.h"
 #include "core/runtime/command.h"
 #include "core/runtime/exit.h"
+#include "core/runtime/program_file.h"
 #include "core/runtime/steps.h"
 
 namespace containerd::types {
@@ -71,24 +70,25 @@ class Launcher {
   const Options& options() const { return options_; }
 
  private:
-  // A program as it was when its dialect was found out.
-  using FileId = std::tuple<std::string, uint64_t, uint64_t, int64_t, int64_t>;
   struct StartCall;
 
   void RunStart(std::shared_ptr<StartCall> call);
   void OnStarted(const std::shared_ptr<StartCall>& call, absl::StatusOr<CommandOutput> output);
-  std::optional<Dialect> KnownDialect(const FileId& file);
-  void Remember(const FileId& file, Dialect dialect);
+  std::optional<Dialect> KnownDialect(const ProgramFile& file);
+  void Remember(const ProgramFile& file, Dialect dialect);
 
   Command MakeCommand(const std::string& ns, const std::string& id,
                       const std::filesystem::path& program, absl::Duration budget) const;
-  static FileId Identify(const std::filesystem::path& program);
 
   Loop& loop_;
   Steps& steps_;
   const Options options_;
   base::Mutex mutex_;
-  std::deque<std::pair<FileId, Dialect>> dialects_ ABSL_GUARDED_BY(mutex_);
+  // As the programs were when it was found out.
+  std::deque<std::pair<ProgramFile, Dialect>> dialects_ ABSL_GUARDED_BY(mutex_);
 };
+
+// The environment of shims in this namespace.
+std::vector<std::string> ShimEnvironment(const Launcher::Options& options, const std::string& ns);
 
 }  // namespace gantry::runtime

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/plugin.h"
 
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,7 +20,11 @@ namespace {
 // A socket's path ends at 107 bytes, of which the shim's own name takes 65.
 constexpr size_t kMaxSocketDirBytes = 41;
 
+constexpr char kRunc[] = "io.containerd.runc.v2";
+constexpr char kOwnRuntime[] = "io.containerd.gantry.v2";
+
 struct ShimConfig {
+  ShimBinaries::Renames runtimes;
   std::vector<std::string> environment;
   std::string socket_dir;
 };
@@ -26,6 +32,10 @@ struct ShimConfig {
 absl::StatusOr<ShimConfig> ReadShimConfig(config::Section& section) {
   ShimConfig config;
   ASSIGN_OR_RETURN(config.environment, section.Get("env", std::vector<std::string>()));
+  ASSIGN_OR_RETURN(
+      const auto runtimes,
+      section.Get("runtimes", std::map<std::string, std::string>{{kRunc, kOwnRuntime}}));
+  config.runtimes.insert(runtimes.begin(), runtimes.end());
   ASSIGN_OR_RETURN(config.socket_dir, section.Get("socket_dir", std::string()));
   if (config.socket_dir.empty()) return config;
   if (config.socket_dir.front() != '/') {
@@ -86,6 +96,7 @@ plugin::Registration ShimManagerPlugin(ShimManager::Options options) {
                    plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<ShimManager>> {
          ASSIGN_OR_RETURN(const ShimConfig config, ReadShimConfig(init.config()));
          ShimManager::Options effective = options;
+         effective.renames = config.runtimes;
          effective.launcher.environment.insert(effective.launcher.environment.end(),
                                                config.environment.begin(),
                                                config.environment.end());
@@ -99,7 +110,7 @@ plugin::Registration TaskManagerPlugin() {
       kTasks,
       {.id = "task",
        .needs = {kShimManager.uri, events::kExchange.uri, metadata::kMetadata.uri,
-                 mount::kMountManager.uri},
+                 mount::kMountManager.uri, kShimControllerUri},
        .configure = ReadTaskConfig,
        .init = [](plugin::InitContext& init) -> absl::StatusOr<std::unique_ptr<TaskManager>> {
          RETURN_IF_ERROR(ReadTaskConfig(init.config()));
@@ -112,10 +123,11 @@ plugin::Registration TaskManagerPlugin() {
          BundleRoots roots;
          ASSIGN_OR_RETURN(roots.state, init.state());
          ASSIGN_OR_RETURN(roots.root, init.root());
-         ASSIGN_OR_RETURN(
-             std::unique_ptr<TaskManager> tasks,
-             TaskManager::Create(*shims, *metadata, *exchange, std::move(roots),
-                                 managers.empty() ? nullptr : managers.begin()->second));
+         std::filesystem::path sandboxes = roots.state.parent_path() / kShimControllerUri;
+         ASSIGN_OR_RETURN(std::unique_ptr<TaskManager> tasks,
+                          TaskManager::Create(*shims, *metadata, *exchange, std::move(roots),
+                                              managers.empty() ? nullptr : managers.begin()->second,
+                                              std::move(sandboxes)));
          init.meta().info = [raw = tasks.get()](const Context& ctx, const plugin::Packed& options,
                                                 plugin::Meta::Answer answer) {
            AnswerRuntimeInfo(*raw, ctx, options, std::move(answer));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// containerd's own shims, as they are installed, running real containers through runc.
+// containerd's own shims, as they are installed, and ours, running real containers through runc.
 #include <signal.h>
 #include <unistd.h>
 
@@ -8,14 +8,10 @@
 #include <filesystem>
 #include <map>
 
-#include "core/kernel/testing/require.h"
 #include "core/runtime/cgroup_metrics.h"
 #include "core/runtime/testing/real_container.h"
-#include "core/runtime/testing/task_fixture.h"
-#include "core/ttrpc/server.h"
+#include "core/runtime/testing/real_shim_fixture.h"
 #include "proto/runtime/task/v3/shim.pb.h"
-#include "proto/services/ttrpc/events/v1/events.pb.h"
-#include "proto/types/runc/options/oci.pb.h"
 
 namespace gantry::runtime {
 namespace {
@@ -31,111 +27,12 @@ using ::gantry::testing::IsOk;
 using ::gantry::testing::StatusIs;
 using ::testing::HasSubstr;
 
-struct ShimKind {
-  const char* name;
-  const char* variable;  // names the program
-  const char* program;   // where it is otherwise
-};
+using testing::ShimKind;
 
-class RuncShimTest : public testing::TaskFixture, public ::testing::WithParamInterface<ShimKind> {
+class RuncShimTest : public testing::RealShimFixture,
+                     public ::testing::WithParamInterface<ShimKind> {
  protected:
-  void SetUp() override {
-    const char* program = std::getenv(GetParam().variable);
-    program_ = program != nullptr ? program : GetParam().program;
-    ::gantry::testing::RequireRoot();
-    if (IsSkipped() || HasFatalFailure()) return;
-    if (!fs::exists(program_)) {
-      return ::gantry::testing::SkipFor("a containerd-shim-runc-v2: set " +
-                                        std::string(GetParam().variable));
-    }
-    ::gantry::testing::RequireProgram("/bin/busybox");
-    if (IsSkipped() || HasFatalFailure()) return;
-    testing::MakeRootfs(dir_.path() / "image");
-    ListenForEvents();
-  }
-
-  void TearDown() override {
-    for (const pid_t shim : stopped_) ::kill(shim, SIGCONT);
-    if (tasks_ != nullptr) {
-      for (const ProcessState& state : List()) {
-        Kill(state.id, SIGKILL).IgnoreError();
-        Wait(state.id).wait_for(std::chrono::seconds(20));
-        Delete(state.id).IgnoreError();
-      }
-    }
-    EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
-    EXPECT_TRUE(Eventually([&] { return testing::ProcessesWith(Address()).empty(); }));
-    EXPECT_FALSE(testing::AnyMountBelow(dir_.path()));
-    for (const std::string& cgroup : cgroups_) {
-      EXPECT_TRUE(Eventually([&] { return !testing::AnyCgroup(cgroup); })) << cgroup;
-    }
-    events_server_.reset();
-  }
-
-  std::string Address() const { return (dir_.path() / "g.sock").string(); }
-
-  // The daemon's end for what shims announce.
-  void ListenForEvents() {
-    ttrpc::Services services;
-    services["containerd.services.events.ttrpc.v1.Events"]["Forward"] =
-        [this](const ttrpc::ServerCall&, const std::string& payload, ttrpc::Responder respond) {
-          ::containerd::services::events::ttrpc::v1::ForwardRequest request;
-          request.ParseFromString(payload);
-          const absl::Status forwarded = exchange_.Forward(request.envelope());
-          respond(forwarded.ok() ? absl::StatusOr<std::string>(std::string())
-                                 : absl::StatusOr<std::string>(forwarded));
-        };
-    auto server = ttrpc::Server::Listen(*events_loop_, Address() + ".ttrpc", std::move(services));
-    ASSERT_THAT(server, IsOk());
-    events_server_ = *std::move(server);
-  }
-
-  CreateOptions Options(const std::string& id, std::vector<std::string> args,
-                        std::string root = "") {
-    const std::string cgroup = "/gantry-test-" + std::to_string(::getpid()) + "-" + id;
-    cgroups_.push_back(cgroup);
-    ::containerd::runc::v1::Options runc;
-    runc.set_root((dir_.path() / "runc").string());
-    CreateOptions options;
-    options.spec.emplace();
-    options.spec->set_type_url("types.containerd.io/opencontainers/runtime-spec/1/Spec");
-    options.spec->set_value(testing::MakeSpec(
-        {.args = std::move(args),
-         .root = root.empty() ? (dir_.path() / "image").string() : std::move(root),
-         .cgroup = cgroup}));
-    options.runtime = program_.string();
-    options.runtime_options.emplace();
-    options.runtime_options->set_type_url("containerd.runc.v1.Options");
-    options.runtime_options->set_value(runc.SerializeAsString());
-    return options;
-  }
-
-  absl::Status ExecIn(const std::string& id, const std::string& exec_id,
-                      const std::vector<std::string>& args) {
-    ExecOptions options{.exec_id = exec_id};
-    options.spec.set_type_url("types.containerd.io/opencontainers/runtime-spec/1/Process");
-    options.spec.set_value(testing::ProcessSpec(args).dump());
-    return Exec(id, std::move(options));
-  }
-
-  void CreateAndStart(const std::string& id, std::vector<std::string> args) {
-    ASSERT_THAT(Create(id, Options(id, std::move(args))), IsOk());
-    ASSERT_THAT(Start(id), IsOk());
-  }
-
-  pid_t ShimOf(const std::string& id) {
-    return testing::ParentOf(static_cast<pid_t>(Get(id)->pid));
-  }
-  void StopShim(pid_t shim) {
-    stopped_.push_back(shim);
-    ASSERT_EQ(::kill(shim, SIGSTOP), 0);
-  }
-
-  fs::path program_;
-  std::vector<std::string> cgroups_;
-  std::vector<pid_t> stopped_;
-  std::unique_ptr<ttrpc::Loop> events_loop_ = *ttrpc::Loop::Start("events");
-  std::unique_ptr<ttrpc::Server> events_server_;
+  RuncShimTest() : RealShimFixture(GetParam(), "") {}
 };
 
 TEST_P(RuncShimTest, RunsAContainerToItsEnd) {
@@ -226,6 +123,41 @@ TEST_P(RuncShimTest, AFailedCreateLeavesNothingAndSaysWhy) {
               StatusIs(absl::StatusCode::kUnknown, HasSubstr("no-such-program")));
   EXPECT_TRUE(NoBundles());
   EXPECT_FALSE(fs::exists(dir_.path() / "runc" / "ns" / "c1"));
+}
+
+TEST_P(RuncShimTest, MakesAndStartsInOneGo) {
+  for (int round = 0; round < 3; ++round) {
+    CreateOptions options = Options("c1", {"sh", "-c", "exit 7"});
+    options.start = true;
+    const auto pid = Create("c1", std::move(options));
+    ASSERT_THAT(pid, IsOk());
+    EXPECT_GT(*pid, 1U);
+    EXPECT_EQ(Wait("c1").get()->status, 7U);
+    ASSERT_TRUE(NextEvent<TaskCreate>("/tasks/create").has_value());
+    const auto started = NextEvent<TaskStart>("/tasks/start");
+    ASSERT_TRUE(started.has_value());
+    EXPECT_EQ(started->pid(), *pid);
+    const auto exited = NextEvent<TaskExit>("/tasks/exit");
+    ASSERT_TRUE(exited.has_value());
+    EXPECT_EQ(exited->exit_status(), 7U);
+    EXPECT_EQ(Get("c1")->status, Status::kStopped);
+    const auto exit = Delete("c1");
+    ASSERT_THAT(exit, IsOk());
+    EXPECT_EQ(exit->pid, *pid);
+    // A stock shim of 2.4 that shuts down forgets the events it has not sent.
+    EXPECT_TRUE(!GetParam().ours() || NextEvent<TaskDelete>("/tasks/delete").has_value());
+  }
+  CreateOptions options = Options("c1", {"sleep", "1000"});
+  options.start = true;
+  ASSERT_THAT(Create("c1", std::move(options)), IsOk());
+  EXPECT_EQ(Get("c1")->status, Status::kRunning);
+  options = Options("c2", {"no-such-program"});
+  options.start = true;
+  EXPECT_THAT(Create("c2", std::move(options)),
+              StatusIs(absl::StatusCode::kUnknown, HasSubstr("no-such-program")));
+  EXPECT_THAT(Get("c2"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_FALSE(fs::exists(BundlePath("c2")));
+  EXPECT_FALSE(fs::exists(dir_.path() / "runc" / "ns" / "c2"));
 }
 
 TEST_P(RuncShimTest, ACreatedTaskCanBeDeleted) {
@@ -380,10 +312,8 @@ TEST_P(RuncShimTest, ManyContainersAtOnceLeaveNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shims, RuncShimTest,
-                         ::testing::Values(ShimKind{"containerd16", "GANTRY_SHIM_RUNC_V2_OLD",
-                                                    "/usr/bin/containerd-shim-runc-v2"},
-                                           ShimKind{"containerd24", "GANTRY_SHIM_RUNC_V2",
-                                                    "/nonexistent"}),
+                         ::testing::Values(testing::kOldStockShim, testing::kStockShim,
+                                           testing::kGantryShim),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "core/runtime/caller.h"
 #include "core/runtime/shim_connection.h"
 #include "core/runtime/shim_log.h"
+#include "core/runtime/shim_process.h"
 
 namespace gantry::runtime {
 
@@ -34,6 +35,7 @@ class Shim {
     std::filesystem::path program;  // empty when it is not known
     std::optional<MountClaims> mounts;
     std::unique_ptr<ShimLog> log;
+    std::shared_ptr<ShimProcess> process;  // null unless it was started for this task by ourselves
   };
 
   Shim(Parts parts, std::shared_ptr<ShimConnection> connection)
@@ -44,6 +46,7 @@ class Shim {
   const Bundle& bundle() const { return parts_.bundle; }
   const std::filesystem::path& program() const { return parts_.program; }
   const std::optional<MountClaims>& mounts() const { return parts_.mounts; }
+  const std::shared_ptr<ShimProcess>& process() const { return parts_.process; }
   ShimConnection& connection() const { return *connection_; }
   const std::shared_ptr<ShimConnection>& shared_connection() const { return connection_; }
 
@@ -60,8 +63,16 @@ class Shim {
   template <typename Response>
   void Call(std::string_view method, const google::protobuf::MessageLite& request,
             absl::Time deadline, Done<Response> done, bool waits = false) const {
+    CallService<Response>(TaskService(version_), method, request, deadline, std::move(done), waits);
+  }
+
+  // The same for another service of the shim.
+  template <typename Response>
+  void CallService(std::string_view service, std::string_view method,
+                   const google::protobuf::MessageLite& request, absl::Time deadline,
+                   Done<Response> done, bool waits = false) const {
     connection_->Invoke(
-        {.service = TaskService(version_),
+        {.service = service,
          .method = method,
          .ns = parts_.bundle.ns(),
          .payload = request.SerializeAsString(),

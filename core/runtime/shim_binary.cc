@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "core/log/log.h"
+
 namespace gantry::runtime {
 namespace {
 
@@ -18,9 +20,14 @@ bool IsProgram(const fs::path& path) {
   return fs::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
 }
 
-std::vector<fs::path> SearchedFolders() {
+constexpr std::string_view kOwnName = "containerd-shim-gantry-v2";
+
+std::vector<fs::path> SearchedFolders(bool own_first) {
   std::error_code error;
-  std::vector<fs::path> folders = {fs::current_path(error)};
+  const fs::path beside = fs::read_symlink("/proc/self/exe", error).parent_path();
+  std::vector<fs::path> folders;
+  if (own_first) folders.push_back(beside);
+  folders.push_back(fs::current_path(error));
   const char* path = std::getenv("PATH");
   std::string_view rest = path == nullptr ? "" : path;
   while (!rest.empty()) {
@@ -29,12 +36,12 @@ std::vector<fs::path> SearchedFolders() {
     if (colon != 0) folders.emplace_back(rest.substr(0, colon));
     rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
   }
-  folders.push_back(fs::read_symlink("/proc/self/exe", error).parent_path());
+  folders.push_back(beside);
   return folders;
 }
 
 std::optional<fs::path> Search(const std::string& name) {
-  for (const fs::path& folder : SearchedFolders()) {
+  for (const fs::path& folder : SearchedFolders(/*own_first=*/name == kOwnName)) {
     if (folder.empty() || !IsProgram(folder / name)) continue;
     std::error_code error;
     const fs::path absolute = fs::absolute(folder / name, error);
@@ -56,8 +63,13 @@ std::string ShimBinaryName(std::string_view runtime) {
 
 absl::StatusOr<fs::path> ShimBinaries::Resolve(std::string_view runtime) {
   if (const auto renamed = renames_.find(runtime); renamed != renames_.end()) {
-    runtime = renamed->second;
+    absl::StatusOr<fs::path> found = Find(renamed->second, runtime);
+    if (!absl::IsNotFound(found.status())) return found;
   }
+  return Find(runtime, runtime);
+}
+
+absl::StatusOr<fs::path> ShimBinaries::Find(std::string_view runtime, std::string_view asked) {
   if (runtime.empty()) return InvalidArgument("no runtime name");
   if (runtime.front() == '/') {
     std::error_code error;
@@ -76,6 +88,7 @@ absl::StatusOr<fs::path> ShimBinaries::Resolve(std::string_view runtime) {
   }
   const std::optional<fs::path> path = Search(name);
   if (!path) return NotFound("runtime {:?} binary not installed {:?}", runtime, name);
+  log::Info("shim chosen", {{"runtime", asked}, {"program", path->string()}});
   base::MutexLock lock(mutex_);
   return found_.emplace(name, *path).first->second;
 }

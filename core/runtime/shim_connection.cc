@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
+
 namespace gantry::runtime {
 
 absl::StatusOr<std::shared_ptr<ShimConnection>> ShimConnection::Connect(ttrpc::Loop& loop,
@@ -13,13 +15,27 @@ absl::StatusOr<std::shared_ptr<ShimConnection>> ShimConnection::Connect(ttrpc::L
                          endpoint.protocol);
   }
   std::shared_ptr<ShimConnection> connection(new ShimConnection(endpoint, std::move(on_lost)));
+  ASSIGN_OR_RETURN(connection->client_,
+                   ttrpc::Client::Connect(loop, endpoint.address, OptionsFor(connection)));
+  return connection;
+}
+
+absl::StatusOr<std::shared_ptr<ShimConnection>> ShimConnection::Adopt(ttrpc::Loop& loop,
+                                                                      const Endpoint& endpoint,
+                                                                      kernel::UniqueFd socket,
+                                                                      OnLost on_lost) {
+  std::shared_ptr<ShimConnection> connection(new ShimConnection(endpoint, std::move(on_lost)));
+  ASSIGN_OR_RETURN(connection->client_,
+                   ttrpc::Client::Adopt(loop, std::move(socket), OptionsFor(connection)));
+  return connection;
+}
+
+ttrpc::ClientOptions ShimConnection::OptionsFor(const std::shared_ptr<ShimConnection>& connection) {
   ttrpc::ClientOptions options{.max_in_flight = kMaxCalls + kMaxWaits};
   options.on_disconnect = [weak = std::weak_ptr(connection)] {
     if (const auto self = weak.lock()) self->OnDisconnect();
   };
-  ASSIGN_OR_RETURN(connection->client_,
-                   ttrpc::Client::Connect(loop, endpoint.address, std::move(options)));
-  return connection;
+  return options;
 }
 
 void ShimConnection::OnDisconnect() {
@@ -48,6 +64,11 @@ void ShimConnection::Invoke(ShimCall call, Done<std::string> done) {
                   under_way.fetch_sub(1);
                   done(std::move(payload));
                 });
+}
+
+bool LacksService(const absl::Status& status) {
+  return absl::IsUnimplemented(status) ||
+         (absl::IsInvalidArgument(status) && absl::StrContains(status.message(), "does not exist"));
 }
 
 }  // namespace gantry::runtime

@@ -73,6 +73,10 @@ class ShimLog::Copier {
  public:
   Copier(kernel::UniqueFd fifo, std::string ns, std::string id)
       : fifo_(std::move(fifo)), ns_(std::move(ns)), id_(std::move(id)) {}
+  // What a shim that crashed said last may lack the end of its line.
+  ~Copier() { Finish(); }
+  Copier(const Copier&) = delete;
+  Copier& operator=(const Copier&) = delete;
 
   int fd() const { return fifo_.get(); }
   Loop::WatchId watch = 0;
@@ -89,6 +93,11 @@ class ShimLog::Copier {
   }
 
  private:
+  void Finish() {
+    base::MutexLock lock(mutex_);
+    Print();
+  }
+
   void Append(std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     while (!text.empty()) {
       const size_t end = text.find('\n');

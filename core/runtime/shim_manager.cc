@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log/log.h"
+#include "core/runtime/server_launch.h"
 #include "core/ttrpc/rpc_status.h"
 #include "proto/runtime/task/v3/shim.pb.h"
 
@@ -16,6 +17,14 @@ constexpr size_t kSlowThreads = 8;
 constexpr size_t kQueuedSteps = 4096;
 
 }  // namespace
+
+// A shim that is being started.
+struct ShimManager::Starting {
+  Shim::Parts parts;
+  std::optional<google::protobuf::Any> options;
+  OnLost on_lost;
+  Done<std::shared_ptr<Shim>> done;
+};
 
 absl::StatusOr<std::unique_ptr<ShimManager>> ShimManager::Create(Options options) {
   ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Start("shims"));
@@ -34,7 +43,8 @@ ShimManager::ShimManager(Options options, std::unique_ptr<Loop> loop,
       slow_pool_("shim-unmount", kSlowThreads, kQueuedSteps),
       steps_(pool_, *loop_),
       slow_steps_(slow_pool_, *loop_),
-      launcher_(*loop_, steps_, options_.launcher) {}
+      launcher_(*loop_, steps_, options_.launcher),
+      own_shims_(*loop_) {}
 
 void ShimManager::Stop() {
   // First what acts on the outcome of calls: closing the connections ends those under way, and
@@ -62,17 +72,52 @@ void ShimManager::Start(Bundle bundle, std::filesystem::path program,
   absl::StatusOr<std::unique_ptr<ShimLog>> log =
       ShimLog::Open(*loop_, bundle.log(), bundle.ns(), bundle.id());
   if (!log.ok()) return done(log.status());
+  Starting starting{.parts = {.bundle = std::move(bundle),
+                              .program = program,
+                              .mounts = std::nullopt,
+                              .log = *std::move(log),
+                              .process = nullptr},
+                    .options = std::move(options),
+                    .on_lost = std::move(on_lost),
+                    .done = std::move(done)};
+  if (const std::optional<bool> connectable = own_shims_.Known(program)) {
+    return *connectable ? StartServer(std::move(starting)) : RunStart(std::move(starting));
+  }
+  own_shims_.Ask(program, [this, starting = std::move(starting)](bool connectable) mutable {
+    steps_.Run([this, connectable, starting = std::move(starting)]() mutable {
+      connectable ? StartServer(std::move(starting)) : RunStart(std::move(starting));
+    });
+  });
+}
+
+void ShimManager::StartServer(Starting starting) {
+  // Who connects once the server has its socket, and before this has, is connected to the same.
+  uint64_t older = 0;
+  {
+    base::MutexLock lock(mutex_);
+    older = last_line_;
+  }
+  auto server = LaunchServer(*loop_, options_.launcher, starting.parts.bundle,
+                             starting.parts.program, starting.options);
+  if (!server.ok()) return starting.done(Annotate(server.status(), "start failed"));
+  starting.parts.process = std::move(server->process);
+  starting.done(
+      server->connection
+          ? JoinNew(std::move(starting.parts), server->endpoint, std::move(server->connection),
+                    older, std::move(starting.on_lost))
+          : Join(std::move(starting.parts), server->endpoint, std::move(starting.on_lost)));
+}
+
+void ShimManager::RunStart(Starting starting) {
+  const Bundle bundle = starting.parts.bundle;
+  const std::filesystem::path program = starting.parts.program;
+  std::optional<google::protobuf::Any> options = std::move(starting.options);
   auto started = [this,
-                  parts = Shim::Parts{.bundle = bundle,
-                                      .program = program,
-                                      .mounts = std::nullopt,
-                                      .log = *std::move(log)},
-                  on_lost = std::move(on_lost),
-                  done = std::move(done)](absl::StatusOr<StartAnswer> answer) mutable {
-    steps_.Run([this, parts = std::move(parts), answer = std::move(answer),
-                on_lost = std::move(on_lost), done = std::move(done)]() mutable {
-      if (!answer.ok()) return done(Annotate(answer.status(), "start failed"));
-      OnStarted(std::move(parts), *answer, std::move(on_lost), std::move(done));
+                  starting = std::move(starting)](absl::StatusOr<StartAnswer> answer) mutable {
+    steps_.Run([this, starting = std::move(starting), answer = std::move(answer)]() mutable {
+      if (!answer.ok()) return starting.done(Annotate(answer.status(), "start failed"));
+      OnStarted(std::move(starting.parts), *answer, std::move(starting.on_lost),
+                std::move(starting.done));
     });
   };
   launcher_.Start(bundle, program, std::move(options), options_.timeouts.start_shim,
@@ -127,7 +172,8 @@ absl::StatusOr<std::shared_ptr<Shim>> ShimManager::Connect(Bundle bundle,
   return Join({.bundle = std::move(bundle),
                .program = std::move(program),
                .mounts = answer.mounts,
-               .log = std::move(log)},
+               .log = std::move(log),
+               .process = nullptr},
               answer.endpoint, std::move(on_lost));
 }
 
@@ -166,13 +212,30 @@ absl::StatusOr<std::shared_ptr<Shim>> ShimManager::Join(Shim::Parts parts, const
     if (line == nullptr) {
       // The news came before the line was known, and will not come again.
       if (connection->closed()) return Annotate(ttrpc::ClosedError(), "shim went away");
-      line = &lines_.emplace_back(Line{.connection = connection});
+      line = &lines_.emplace_back(Line{.connection = connection, .number = ++last_line_});
     }
     shim = Enter(*line, std::move(parts), std::move(on_lost));
   }
   // Closing waits for the connection's thread, which may want the lock.
   if (&shim->connection() != connection.get()) connection->Close();
   return shim;
+}
+
+absl::StatusOr<std::shared_ptr<Shim>> ShimManager::JoinNew(Shim::Parts parts,
+                                                           const Endpoint& endpoint,
+                                                           kernel::UniqueFd socket, uint64_t older,
+                                                           OnLost on_lost) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<ShimConnection> connection,
+                   ShimConnection::Adopt(*ttrpc_loop_, endpoint, std::move(socket),
+                                         [this](const ShimConnection& lost) { Lose(lost); }));
+  base::MutexLock lock(mutex_);
+  // Whoever served there before is gone, though the news may not have come yet.
+  for (Line& line : lines_) {
+    if (line.number <= older && line.connection->endpoint() == endpoint) line.retired = true;
+  }
+  // One that has broken already is left to the first call, which will say why.
+  return Enter(lines_.emplace_back(Line{.connection = connection, .number = ++last_line_}),
+               std::move(parts), std::move(on_lost));
 }
 
 std::vector<ShimManager::Line>::iterator ShimManager::LineOf(const ShimConnection& connection) {
@@ -201,9 +264,16 @@ void ShimManager::Release(const std::shared_ptr<Shim>& shim) {
 bool ShimManager::Retire(const std::shared_ptr<Shim>& shim) {
   base::MutexLock lock(mutex_);
   const auto line = LineOf(shim->connection());
-  if (line == lines_.end()) return true;
-  line->retired = line->members.size() <= 1;
-  return line->retired;
+  if (line == lines_.end() || line->retired) return true;
+  // A server may have two, when somebody joined while it was being started.
+  const auto same = [&](const Line& other) {
+    return !other.retired && other.connection->endpoint() == shim->connection().endpoint();
+  };
+  size_t members = 0;
+  for (const Line& other : lines_) members += same(other) ? other.members.size() : 0;
+  if (members > 1) return false;
+  for (Line& other : lines_) other.retired = other.retired || same(other);
+  return true;
 }
 
 void ShimManager::Lose(const ShimConnection& connection) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,9 +14,11 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/base/worker_pool.h"
+#include "core/kernel/unique_fd.h"
 #include "core/plugin/plugin.h"
 #include "core/runtime/launcher.h"
 #include "core/runtime/loop.h"
+#include "core/runtime/own_shims.h"
 #include "core/runtime/shim.h"
 #include "core/runtime/shim_binary.h"
 #include "core/runtime/steps.h"
@@ -44,12 +47,13 @@ class ShimManager {
 
   using OnLost = absl::AnyInvocable<void()>;
 
-  // Starts the shim program in a fresh bundle, notes there where it listens, and connects.
+  // Starts the shim program in a fresh bundle, notes there where it listens, and connects. Of our
+  // own program, the server is started without a `start` before (server_launch.h).
   // `on_lost` is called once when the connection breaks, unless the shim was released before.
   // Blocks briefly.
   //
-  // Errors: of Launcher::Start() and ShimConnection::Connect(). After one, a shim may run if the
-  // bundle tells where.
+  // Errors: of Launcher::Start(), LaunchServer() and ShimConnection::Connect(). After one, a shim
+  // may run if the bundle tells where.
   void Start(Bundle bundle, std::filesystem::path program,
              std::optional<google::protobuf::Any> options, OnLost on_lost,
              Done<std::shared_ptr<Shim>> done);
@@ -63,8 +67,8 @@ class ShimManager {
   // Says that the holder is through with the shim. The connection closes with its last holder.
   void Release(const std::shared_ptr<Shim>& shim);
 
-  // Whether nobody else uses the shim's connection. From then on nobody new will: what starts next
-  // connects anew, as this shim is about to end.
+  // Whether nobody else uses a connection to the shim's server. From then on nobody new will: what
+  // starts next connects anew, as this shim is about to end.
   bool Retire(const std::shared_ptr<Shim>& shim);
 
   // Asks the shim to end if nobody else uses it. OK also when somebody does, and when it is gone.
@@ -90,17 +94,27 @@ class ShimManager {
   };
   struct Line {
     std::shared_ptr<ShimConnection> connection;
+    uint64_t number = 0;  // in the order of their making
     bool retired = false;
     std::vector<Member> members;
   };
 
   ShimManager(Options options, std::unique_ptr<Loop> loop, std::unique_ptr<ttrpc::Loop> ttrpc_loop);
 
+  struct Starting;
+
+  void RunStart(Starting starting);
+  void StartServer(Starting starting);
   void OnStarted(Shim::Parts parts, const StartAnswer& answer, OnLost on_lost,
                  Done<std::shared_ptr<Shim>> done);
   // Makes the shim a member of its endpoint's line, which is made if there is none.
   absl::StatusOr<std::shared_ptr<Shim>> Join(Shim::Parts parts, const Endpoint& endpoint,
                                              OnLost on_lost);
+  // The same over a connection of its own, to a server that is new at the endpoint: lines up to
+  // number `older` lead to another.
+  absl::StatusOr<std::shared_ptr<Shim>> JoinNew(Shim::Parts parts, const Endpoint& endpoint,
+                                                kernel::UniqueFd socket, uint64_t older,
+                                                OnLost on_lost);
   std::shared_ptr<Shim> Enter(Line& line, Shim::Parts parts, OnLost on_lost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Line* FindLine(const Endpoint& endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -117,8 +131,10 @@ class ShimManager {
   Steps steps_;
   Steps slow_steps_;
   Launcher launcher_;
+  OwnShims own_shims_;
   base::Mutex mutex_;
   std::vector<Line> lines_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_line_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 inline constexpr plugin::Kind<ShimManager> kShimManager{"io.containerd.shim.v1"};

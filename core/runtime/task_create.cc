@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/runtime/task_create.h"
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/log/log.h"
@@ -18,6 +20,15 @@ namespace gantry::runtime {
 namespace {
 
 namespace pb = ::containerd::task::v3;
+
+constexpr std::string_view kFast = "gantry.shim.v1.Fast";
+// How long a shim whose connection broke may take to end.
+constexpr absl::Duration kEndPatience = absl::Seconds(1);
+
+std::string Describe(const kernel::ExitStatus& status) {
+  if (status.signal != 0) return fmt::format("killed by signal {}", status.signal);
+  return fmt::format("exit status {}", status.code);
+}
 
 // One create, from the reserved id to the answer. Each step starts the next; `Abandon` and
 // `RollBackWith` end it early.
@@ -124,12 +135,18 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
       }
     }
     // It has no task of its own, or that is still loading.
-    absl::StatusOr<Endpoint> noted =
-        Bundle(env_.roots, task_->ns(), options_.sandbox_id).ReadEndpoint();
+    absl::StatusOr<Endpoint> noted = EndpointIn(env_.roots.state);
+    if (absl::IsNotFound(noted.status()) && !env_.sandbox_bundles.empty()) {
+      noted = EndpointIn(env_.sandbox_bundles);
+    }
     if (absl::IsNotFound(noted.status())) {
       return NotFound("shim of sandbox {}", options_.sandbox_id);
     }
     return noted;
+  }
+
+  absl::StatusOr<Endpoint> EndpointIn(const std::filesystem::path& bundles) const {
+    return Bundle({.state = bundles, .root = {}}, task_->ns(), options_.sandbox_id).ReadEndpoint();
   }
 
   void JoinSandbox(const Endpoint& endpoint) {
@@ -179,7 +196,7 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
         });
   }
 
-  void CallCreate() {
+  pb::CreateTaskRequest Request() const {
     pb::CreateTaskRequest request;
     request.set_id(task_->id());
     request.set_bundle(bundle_->path().string());
@@ -196,10 +213,31 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
       out->set_target(mount.target);
       out->mutable_options()->Assign(mount.options.begin(), mount.options.end());
     }
+    return request;
+  }
+
+  bool StartsIt() const { return options_.start || options_.prepare_restored; }
+
+  void CallCreate() {
+    const bool restores = !checkpoint_.empty();
+    if (options_.start && !restores && shim_->connection().serves_fast()) return CallCreateStart();
     shim_->Call<pb::CreateTaskResponse>(
-        "Create", request, env_.In(env_.timeouts().runtime_command),
+        "Create", Request(), env_.In(env_.timeouts().runtime_command),
         [self = shared_from_this()](absl::StatusOr<pb::CreateTaskResponse> response) {
           self->OnCreated(std::move(response));
+        });
+  }
+
+  void CallCreateStart() {
+    shim_->CallService<pb::StartResponse>(
+        kFast, "CreateStart", Request(), env_.In(2 * env_.timeouts().runtime_command),
+        [self = shared_from_this()](const absl::StatusOr<pb::StartResponse>& response) {
+          if (LacksService(response.status())) {
+            self->shim_->connection().SetFastMissing();
+            return self->CallCreate();
+          }
+          if (!response.ok()) return self->Fail(response.status(), "failed to run shim task");
+          self->OnStarted(response->pid());
         });
   }
 
@@ -209,25 +247,43 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
       if (options_.prepare_restored) {
         return env_.shims.slow_steps().Run([self = shared_from_this()] { self->StartRestored(); });
       }
+      if (options_.start) return CallStart(env_.timeouts().runtime_command);
       return env_.shims.steps().Run([self = shared_from_this()] { self->Finish(); });
     }
     if (absl::IsUnimplemented(response.status()) && shim_->Downgrade()) return CallCreate();
-    RollBackWith(Annotate(response.status(), "failed to create shim task"));
+    Fail(response.status(), "failed to create shim task");
+  }
+
+  void Fail(const absl::Status& why, std::string_view what) {
+    const absl::Status failed = Annotate(why, what);
+    if (!IsClosed(why) || shim_->process() == nullptr) return RollBackWith(failed);
+    shim_->process()->WhenEnded(kEndPatience, [self = shared_from_this(), failed](const auto& end) {
+      self->RollBackWith(end ? Annotate(failed, "shim ended: " + Describe(*end)) : failed);
+    });
   }
 
   void StartRestored() {
     const absl::Status prepared = options_.prepare_restored(bundle_->rootfs());
     if (!prepared.ok()) return RollBackWith(Annotate(prepared, "prepare the root file system"));
+    CallStart(env_.timeouts().checkpoint);
+  }
+
+  void CallStart(absl::Duration budget) {
     pb::StartRequest request;
     request.set_id(task_->id());
     shim_->Call<pb::StartResponse>(
-        "Start", request, env_.In(env_.timeouts().checkpoint),
+        "Start", request, env_.In(checkpoint_.empty() ? budget : env_.timeouts().checkpoint),
         [self = shared_from_this()](const absl::StatusOr<pb::StartResponse>& response) {
-          if (!response.ok()) return self->RollBackWith(response.status());
-          self->pid_ = response->pid();
-          self->task_->SetStarted({}, self->pid_);
-          self->env_.shims.steps().Run([self] { self->Finish(); });
+          if (response.ok()) return self->OnStarted(response->pid());
+          if (self->options_.start) return self->Fail(response.status(), "failed to run shim task");
+          self->RollBackWith(response.status());
         });
+  }
+
+  void OnStarted(uint32_t pid) {
+    pid_ = pid;
+    task_->SetStarted({}, pid_);
+    env_.shims.steps().Run([self = shared_from_this()] { self->Finish(); });
   }
 
   void Finish() {
@@ -241,7 +297,8 @@ class CreateOperation : public std::enable_shared_from_this<CreateOperation> {
       return RollBackWith(Annotate(ttrpc::ClosedError(), "shim went away"));
     // A connection that broke while the task was being made was left to this operation.
     if (shim_->connection().closed()) OnShimLost(env_, task_, program_);
-    LocateCgroup(*task_);
+    // One that runs may have gone to another cgroup already.
+    if (!StartsIt()) LocateCgroup(*task_);
     if (task_->ArmWait({})) WatchExit(env_, task_, {});
     if (!caller_->Answer(pid_) && task_->Move(Task::Phase::kReady, Task::Phase::kDeleting)) {
       RollBack(env_, task_, CreateOutcome::kKnown, [] {});

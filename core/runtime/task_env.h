@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ struct TaskEnv {
   BundleRoots roots;
   TaskTable tasks;
   mount::MountManager* mounts = nullptr;  // null: shims are given all mounts as they are
+  // Where the sandbox controller of shims keeps its bundles; empty: there is none.
+  std::filesystem::path sandbox_bundles;
 
   const Timeouts& timeouts() const { return shims.timeouts(); }
   absl::Time In(absl::Duration budget) const { return absl::Now() + budget; }

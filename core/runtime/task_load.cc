@@ -11,6 +11,7 @@
 #include "core/base/kernel_status.h"
 #include "core/kernel/tree.h"
 #include "core/log/log.h"
+#include "core/runtime/bundle_remains.h"
 #include "core/runtime/convert.h"
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/task_end.h"
@@ -244,34 +245,6 @@ class LoadOperation : public std::enable_shared_from_this<LoadOperation> {
   std::shared_ptr<Shim> shim_;
 };
 
-void RemoveRemains(const std::vector<fs::path>& remains) {
-  for (const fs::path& path : remains) {
-    const absl::Status removed = ToStatus(kernel::RemoveTree(path.string()));
-    if (!removed.ok()) {
-      log::Warn("cannot remove a half removed bundle",
-                {{"path", path.string()}, {"error", removed}});
-    }
-  }
-}
-
-// Renames twins without a bundle, which a reboot leaves, so that they are in nobody's way: a create
-// makes its own.
-std::vector<fs::path> SetAsideOrphans(const BundleListing& bundles, const BundleListing& twins,
-                                      const fs::path& root) {
-  const std::set<std::pair<std::string, std::string>> alive(bundles.bundles.begin(),
-                                                            bundles.bundles.end());
-  std::vector<fs::path> orphans;
-  for (const auto& [ns, id] : twins.bundles) {
-    if (alive.contains({ns, id})) continue;
-    const fs::path aside = root / ns / ("." + id);
-    RemoveRemains({aside});
-    std::error_code error;
-    fs::rename(root / ns / id, aside, error);
-    orphans.push_back(error ? root / ns / id : aside);
-  }
-  return orphans;
-}
-
 }  // namespace
 
 bool MayPass(const absl::Status& status) {
@@ -281,10 +254,7 @@ bool MayPass(const absl::Status& status) {
 absl::Status LoadTasks(TaskEnv& env) {
   ASSIGN_OR_RETURN(const BundleListing bundles, ListBundles(env.roots.state));
   ASSIGN_OR_RETURN(const BundleListing twins, ListBundles(env.roots.root));
-  for (std::vector<fs::path> remains :
-       {bundles.remains, twins.remains, SetAsideOrphans(bundles, twins, env.roots.root)}) {
-    env.shims.slow_steps().Run([remains = std::move(remains)] { RemoveRemains(remains); });
-  }
+  ClearRemains(env.shims.slow_steps(), bundles, twins, env.roots.root);
   for (const auto& [ns, id] : bundles.bundles) {
     ASSIGN_OR_RETURN(std::shared_ptr<Task> task, env.tasks.Reserve(ns, id, Task::Phase::kLoading));
     std::make_shared<LoadOperation>(env, std::move(task), LoadOperation::Create::kAskBundle,

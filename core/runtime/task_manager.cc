@@ -9,6 +9,7 @@
 
 #include "core/base/identifiers.h"
 #include "core/runtime/convert.h"
+#include "core/runtime/exec_sync.h"
 #include "core/runtime/exit_watch.h"
 #include "core/runtime/output_wait.h"
 #include "core/runtime/task_create.h"
@@ -71,11 +72,9 @@ std::unique_ptr<Request> RequestFor(const std::string& id, const std::string& ex
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TaskManager>> TaskManager::Create(ShimManager& shims,
-                                                                 metadata::Metadata& metadata,
-                                                                 events::Exchange& events,
-                                                                 BundleRoots roots,
-                                                                 mount::MountManager* mounts) {
+absl::StatusOr<std::unique_ptr<TaskManager>> TaskManager::Create(
+    ShimManager& shims, metadata::Metadata& metadata, events::Exchange& events, BundleRoots roots,
+    mount::MountManager* mounts, std::filesystem::path sandboxes) {
   RETURN_IF_ERROR(OpenToPassThrough(roots.state));
   RETURN_IF_ERROR(OpenToPassThrough(roots.root));
   std::unique_ptr<TaskManager> manager(new TaskManager(std::unique_ptr<TaskEnv>(
@@ -85,7 +84,8 @@ absl::StatusOr<std::unique_ptr<TaskManager>> TaskManager::Create(ShimManager& sh
                   .events = events,
                   .roots = std::move(roots),
                   .tasks = {},
-                  .mounts = mounts})));
+                  .mounts = mounts,
+                  .sandbox_bundles = std::move(sandboxes)})));
   events.SetGate([env = manager->env_.get()](const events::Envelope& envelope) {
     return AdmitEvent(*env, envelope);
   });
@@ -200,6 +200,17 @@ void TaskManager::Exec(const Context& ctx, const std::string& id, ExecOptions op
          [exec_id = options.exec_id, stdio = options.stdio](Task& task) {
            task.AddExec(exec_id, stdio);
          });
+}
+
+void TaskManager::ExecSync(const Context& ctx, const std::string& id, ExecSyncOptions options,
+                           Done<ExecSyncResult> done) {
+  WithTask<ExecSyncResult>(ctx, id, std::move(done),
+                           [this, ctx, options = std::move(options)](
+                               const std::shared_ptr<Task>& task,
+                               std::shared_ptr<Caller<ExecSyncResult>> caller) mutable {
+                             RunExecSync(*env_, *this, ctx, task, std::move(options),
+                                         std::move(caller));
+                           });
 }
 
 void TaskManager::Get(const Context& ctx, const std::string& id, const std::string& exec_id,
@@ -376,9 +387,13 @@ void TaskManager::GetRuntimeInfo(const Context& ctx, const std::string& runtime,
       caller->Answer(program.status());
       return;
     }
-    env_->shims.launcher().Info(
-        *program, options, env_->timeouts().quick,
-        [caller](absl::StatusOr<Info> info) { caller->Answer(std::move(info)); });
+    env_->shims.launcher().Info(*program, options, env_->timeouts().quick,
+                                [this, runtime, caller](absl::StatusOr<Info> info) {
+                                  // Whoever asks goes by the name that they know.
+                                  if (info.ok() && env_->shims.binaries().Renamed(runtime))
+                                    info->set_name(runtime);
+                                  caller->Answer(std::move(info));
+                                });
   });
 }
 

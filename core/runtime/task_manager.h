@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -52,17 +53,16 @@ class TaskManager {
   // Takes up the tasks that an earlier daemon left running, without waiting for any, and sees to it
   // that the exchange passes each announcement of an exit on once. `mounts`, if any, makes what
   // shims cannot mount; all outlive the manager.
-  static absl::StatusOr<std::unique_ptr<TaskManager>> Create(ShimManager& shims,
-                                                             metadata::Metadata& metadata,
-                                                             events::Exchange& events,
-                                                             BundleRoots roots,
-                                                             mount::MountManager* mounts = nullptr);
+  static absl::StatusOr<std::unique_ptr<TaskManager>> Create(
+      ShimManager& shims, metadata::Metadata& metadata, events::Exchange& events, BundleRoots roots,
+      mount::MountManager* mounts = nullptr, std::filesystem::path sandboxes = {});
   // Stops the shim manager. Tasks go on.
   ~TaskManager();
   TaskManager(const TaskManager&) = delete;
   TaskManager& operator=(const TaskManager&) = delete;
 
-  // Makes a task and gives the pid of its init process, which does not run yet. AlreadyExists.
+  // Makes a task and gives the pid of its init process, which runs if the options say so.
+  // AlreadyExists.
   void CreateTask(const Context& ctx, std::string id, CreateOptions options, Done<uint32_t> done);
   // Starts the process and gives its pid.
   void Start(const Context& ctx, const std::string& id, const std::string& exec_id,
@@ -74,6 +74,12 @@ class TaskManager {
                   Done<Exit> done);
   // Adds a process to the task, not yet running. AlreadyExists, InvalidArgument.
   void Exec(const Context& ctx, const std::string& id, ExecOptions options, Done<Nothing> done);
+
+  // Runs a process to its end. Nobody else sees it where the shim has a call for that; elsewhere it
+  // is an exec like others, under an id of its own. It is killed when the context ends.
+  // FailedPrecondition once the init process has ended.
+  void ExecSync(const Context& ctx, const std::string& id, ExecSyncOptions options,
+                Done<ExecSyncResult> done);
 
   void Get(const Context& ctx, const std::string& id, const std::string& exec_id,
            Done<ProcessState> done);

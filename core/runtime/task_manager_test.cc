@@ -246,6 +246,81 @@ TEST_F(TaskManagerTest, ATaskRestoredFromAPathRunsAtOnce) {
   EXPECT_TRUE(NoBundles());
 }
 
+TEST_F(TaskManagerTest, ATaskMayBeStartedAsItIsMade) {
+  CreateOptions options = Options();
+  options.start = true;
+  ASSERT_THAT(Create("c1", options), IsOkAndHolds(testing::FakeShim::kInitPid));
+  EXPECT_TRUE(Eventually([&] { return shim_.CountCalls("Wait") == 1; }));
+  EXPECT_THAT(shim_.Calls(), ElementsAre("Create", "Start", "Wait"));
+  EXPECT_EQ(Get("c1")->status, Status::kRunning);
+  ASSERT_THAT(Delete("c1"), IsOk());
+}
+
+TEST_F(TaskManagerTest, AShimMayHaveACallForBoth) {
+  shim_.ServeFast();
+  CreateOptions options = Options();
+  ASSERT_THAT(Create("c1", options), IsOk());
+  options.start = true;
+  ASSERT_THAT(Create("c2", options), IsOkAndHolds(testing::FakeShim::kInitPid));
+  EXPECT_TRUE(Eventually([&] { return shim_.CountCalls("Wait") == 2; }));
+  EXPECT_EQ(shim_.CountCalls("Create"), 1U);
+  EXPECT_EQ(shim_.CountCalls("CreateStart"), 1U);
+  EXPECT_EQ(shim_.CountCalls("Start"), 0U);
+  pb::CreateTaskRequest request;
+  ASSERT_TRUE(request.ParseFromString(shim_.LastPayload("CreateStart")));
+  EXPECT_EQ(request.id(), "c2");
+  EXPECT_EQ(request.bundle(), BundlePath("c2"));
+  EXPECT_EQ(Get("c2")->status, Status::kRunning);
+  ASSERT_THAT(Delete("c1"), IsOk());
+  ASSERT_THAT(Delete("c2"), IsOk());
+}
+
+// As servers written in Rust answer.
+TEST_F(TaskManagerTest, AShimMayCallAMissingServiceAnInvalidArgument) {
+  shim_.ServeFast();
+  shim_.Fail("CreateStart", absl::InvalidArgumentError("gantry.shim.v1.Fast does not exist"));
+  CreateOptions options = Options();
+  options.start = true;
+  ASSERT_THAT(Create("c1", options), IsOk());
+  EXPECT_TRUE(Eventually([&] { return shim_.CountCalls("Wait") == 1; }));
+  EXPECT_THAT(shim_.Calls(), ElementsAre("CreateStart", "Create", "Start", "Wait"));
+  ASSERT_THAT(Delete("c1"), IsOk());
+  shim_.Fail("CreateStart", absl::InvalidArgumentError("no such mount"));
+  EXPECT_THAT(Create("c1", options), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_TRUE(NoBundles());
+}
+
+TEST_F(TaskManagerTest, WhatRunsWhenItsCallerHasLeftIsUndone) {
+  shim_.ServeFast();
+  shim_.Freeze("CreateStart");
+  shim_.Fail("Delete", absl::FailedPreconditionError("it runs"));
+  std::stop_source stop;
+  Context ctx = ctx_;
+  ctx.stop = stop.get_token();
+  CreateOptions options = Options();
+  options.start = true;
+  auto left = Async<uint32_t>(
+      [&](Done<uint32_t> done) { tasks_->CreateTask(ctx, "c1", options, std::move(done)); });
+  ASSERT_TRUE(Eventually([&] { return shim_.CountCalls("CreateStart") == 1; }));
+  stop.request_stop();
+  EXPECT_THAT(left.get(), StatusIs(absl::StatusCode::kCancelled));
+  shim_.Thaw("CreateStart");
+  ASSERT_TRUE(Eventually([&] { return shim_.CountCalls("Delete") >= 2; }));
+  shim_.Fail("Delete", absl::NotFoundError("container not created"));
+  EXPECT_TRUE(Eventually([&] { return NoBundles(); }));
+}
+
+TEST_F(TaskManagerTest, WhatCannotBeStartedAsItIsMadeIsNotLeft) {
+  shim_.On("Start", [](const std::string&) { return NotFound("no such program"); });
+  CreateOptions options = Options();
+  options.start = true;
+  EXPECT_THAT(Create("c1", options),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such program")));
+  EXPECT_EQ(shim_.CountCalls("Delete"), 1U);
+  EXPECT_THAT(Get("c1"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(NoBundles());
+}
+
 TEST_F(TaskManagerTest, ExecsLiveFromExecToDelete) {
   CreateAndStart("c1");
   EXPECT_THAT(Exec("c1", {.exec_id = ""}), StatusIs(absl::StatusCode::kInvalidArgument));

@@ -67,6 +67,9 @@ struct CreateOptions {
   std::function<absl::Status(const std::filesystem::path& directory)> fetch_checkpoint;
   // Called with the mounted root file system of a restored task, which is started right after it.
   std::function<absl::Status(const std::filesystem::path& rootfs)> prepare_restored;
+  // Its init process is started too, in the same call if the shim has one for that. What cannot be
+  // started is not left created either.
+  bool start = false;
 };
 
 struct CheckpointOptions {
@@ -80,6 +83,27 @@ struct ExecOptions {
   std::string exec_id;
   Stdio stdio;
   google::protobuf::Any spec;
+};
+
+// A process that is run to its end for its output.
+struct ExecSyncOptions {
+  static constexpr size_t kMaxOutputBytes = 2016UL << 10;
+
+  google::protobuf::Any spec;                         // as ExecOptions' is; without terminal
+  absl::Duration timeout = absl::InfiniteDuration();  // then it is killed
+  absl::Duration drain_timeout = absl::Seconds(10);   // of a descendant that keeps an output open
+  size_t max_out_bytes = kMaxOutputBytes;             // what is longer is dropped
+  size_t max_err_bytes = kMaxOutputBytes;
+};
+
+struct ExecSyncResult {
+  std::string out;
+  std::string err;
+  bool out_truncated = false;
+  bool err_truncated = false;
+  Exit exit;                 // without a pid
+  bool timed_out = false;    // and was killed
+  bool output_open = false;  // a descendant still had it when drain_timeout was over
 };
 
 struct ProcessInfo {

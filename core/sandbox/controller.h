@@ -43,6 +43,9 @@ struct Platform {
   std::string variant;
 };
 
+// What counts where a controller does not serve the question.
+Platform HostSandboxPlatform();
+
 struct SandboxStatus {
   uint32_t pid = 0;
   std::string state;  // "SANDBOX_READY", "SANDBOX_NOTREADY"

@@ -12,6 +12,7 @@ set(ROOM_RULES
   "core/base|^gantry::core\\.kernel$"
   "core/log|^gantry::core\\.(base|kernel)$"
   "core/db|^gantry::core\\.(base|kernel)$"
+  "core/runtime|^gantry::((core|proto)\\.|shim\\.(cgroup|group|options|server)$)"
   "core|^gantry::(core|proto)\\."
   "shim|^gantry::(core\\.kernel|core\\.wire|shim(\\..*)?)$"
   "services|^gantry::(core|proto|services)\\."

@@ -18,11 +18,15 @@ command -v containerd-shim-runc-v2 >/dev/null || build_packages+=(containerd)
 # To test, check and measure.
 # shellcheck disable=SC2034 # read by hack/setup
 test_packages=(
-  clang-14 clang-format-16 clang-tidy-16 shellcheck lmdb-utils
+  clang-14 clang-format-16 shellcheck lmdb-utils
   runc crun criu containerd docker.io docker-registry containernetworking-plugins
   iproute2 nftables iptables skopeo umoci isal pigz zstd xz-utils
   erofs-utils curl bsdutils attr acl libcap2-bin libarchive-tools apparmor strace hyperfine python3-venv
 )
+
+# For tests/vm, which is skipped where they cannot be had.
+# shellcheck disable=SC2034 # read by hack/setup
+vm_packages=(qemu-system-x86 debootstrap kmod)
 
 missing_packages() { # PACKAGE...: those that are not installed
   dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The suites that hack/test runs. Each prints lines "ok NAME", "not ok NAME: why", "skip NAME: why"; count_cases counts
-# them. Needs $repo, $preset and $results, a folder, and sanitizers.sh.
+# them. Needs $repo, $preset and $results, a folder, packages.sh and sanitizers.sh.
 : "${repo:?}" "${preset:?}" "${results:?}" "${tsan_suppressions:?}"
 
-check_suite() { # the sources themselves; clang-tidy, which takes an hour, is left to hack/check
+check_suite() { # the sources themselves; clang-tidy, which takes long, is left to hack/check
   if "$repo/hack/check" --quick 2>&1 | sed 's/^/#   /'; then echo "ok check: sources"; else echo "not ok check: sources"; fi
 }
 
@@ -34,23 +34,54 @@ integration_suite() {
   if ! grep -Eq '^(not )?ok ' "$log/cases"; then echo "not ok $script $*: ran nothing"; fi
 }
 
-# The Go module makes its own namespaces and file system. What gantryd does not serve yet stands in tests/conformance/not_served
-# with the reason; each of these counts as skipped.
+# The shims and OCI runtimes of others, in the combinations that the suites beside this leave out: what depends on them is
+# the life of containers.
+matrix_suite() {
+  local combination
+  while read -ra combination; do
+    integration_suite ctr_test.sh 'CASES=run_|tasks_' "${combination[@]}" </dev/null
+  done <<END
+DAEMON=containerd SHIM=gantry
+DAEMON=containerd SHIM=gantry RUNTIME=io.containerd.gantry.v2 OCI=crun
+DAEMON=containerd-1.6 SHIM=gantry RUNTIME=io.containerd.gantry.v2 CTR=1.6
+DAEMON=containerd-1.6 SHIM=gantry CTR=1.6 OCI=crun
+DAEMON=gantryd SHIM=gantry OCI=crun
+DAEMON=gantryd SHIM=2.4 OCI=crun
+DAEMON=gantryd SHIM=debian CTR=1.6 OCI=crun
+END
+  integration_suite dockerd_test.sh DAEMON=containerd SHIM=gantry
+  integration_suite dockerd_test.sh DAEMON=containerd-1.6 SHIM=gantry CTR=1.6
+}
+
+# conformance_suite LABEL TESTS [VARIABLE=VALUE...]: the tests that a regular expression names; without one all, which then
+# have to call every RPC. The Go module makes its own namespaces and file system. What gantryd does not serve yet stands in
+# tests/conformance/not_served with the reason; each of these counts as skipped.
 conformance_suite() {
-  local not_served=$repo/tests/conformance/not_served skip
-  skip=^\($(cut -d: -f1 "$not_served" | paste -sd'|')\)\$
-  sed 's/^/skip conformance: /' "$not_served"
-  local slower=1 go options
+  local label=$1 tests=$2 not_served=$repo/tests/conformance/not_served
+  shift 2
+  local slower=1 go options choice=() reports=$results/$label
+  if [ -n "$tests" ]; then choice=(-run "$tests"); fi
+  if [ -s "$not_served" ]; then choice+=(-skip "^($(cut -d: -f1 "$not_served" | paste -sd'|'))\$"); fi
+  sed "s/^/skip $label: /" "$not_served"
   go=$(find_go)
   if [ "$preset" != release ]; then slower=4; fi
-  mapfile -t options < <(sanitizer_options "$results")
+  mkdir -p "$reports"
+  mapfile -t options < <(sanitizer_options "$reports")
   options+=(GANTRY_DAEMON=gantryd GANTRY_BIN="$repo/build/$preset/bin/gantryd" GOTOOLCHAIN=local
-    GANTRY_SHIM_DIR="$(client_dir containerd)" GANTRY_PRESET_TIMEOUT_SCALE="$slower")
+    GANTRY_PRESET_TIMEOUT_SCALE="$slower" "$@")
   (
     cd "$repo/tests/conformance" || exit
-    env "${options[@]}" "$go" test -json -count=1 -timeout 30m -skip "$skip" ./... 2>&1 || true
-  ) | tee "$results/conformance.json" | "$repo/hack/lib/go-cases" conformance
-  find "$results" -name 'sanitizer.*' -printf 'not ok conformance: sanitizer report %p\n'
+    env "${options[@]}" "$go" test -json -count=1 -timeout 30m "${choice[@]}" ./... 2>&1 || true
+  ) | tee "$results/$label.json" | "$repo/hack/lib/go-cases" "$label"
+  find "$reports" -name 'sanitizer.*' -printf "not ok $label: sanitizer report %p\n"
+}
+
+# With gantryd's own shim all of it, with containerd's what has to do with shims.
+conformance_suites() {
+  local of_shims
+  of_shims=$(sed -nE 's/^func (Test\w+)\(.*/\1/p' "$repo"/tests/conformance/tasks_*_test.go | paste -sd'|')
+  conformance_suite conformance ''
+  conformance_suite conformance-stock "^($of_shims)\$" GANTRY_SHIM_DIR="$(client_dir containerd)"
 }
 
 count_cases() { # prints the summary; fails if a case did, or if there was none

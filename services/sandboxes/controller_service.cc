@@ -39,6 +39,7 @@ class ControllerService final : public rpc::Service, public pb::Controller::Call
       Sandbox sandbox;
       if (request->has_sandbox()) sandbox = FromProto(request->sandbox());
       if (sandbox.id.empty()) sandbox.id = request->sandbox_id();
+      if (sandbox.id != request->sandbox_id()) return done(DifferentIds(*request, sandbox.id));
       (*controller)
           ->Create(ctx, std::move(sandbox), FromProto(*request),
                    [this, ctx, id = request->sandbox_id(),
@@ -173,19 +174,28 @@ class ControllerService final : public rpc::Service, public pb::Controller::Call
     using Response = pb::ControllerUpdateResponse;
     return RunAsync(call, response, [this, request](const Context& ctx, Done<Response> done) {
       if (!request->has_sandbox()) return done(InvalidArgument("sandbox must be set"));
-      rpc::Post<Response>(workers_, std::move(done),
-                          [this, ctx, request = *request](Done<Response> answer) {
-                            const auto controller = Find(SandboxerOf(ctx, request));
-                            if (!controller.ok()) return answer(controller.status());
-                            (*controller)
-                                ->Update(ctx, FromProto(request.sandbox()),
-                                         {request.fields().begin(), request.fields().end()},
-                                         Finished<Response>(std::move(answer)));
-                          });
+      rpc::Post<Response>(
+          workers_, std::move(done), [this, ctx, request = *request](Done<Response> answer) {
+            const auto controller = Find(SandboxerOf(ctx, request));
+            if (!controller.ok()) return answer(controller.status());
+            Sandbox sandbox = FromProto(request.sandbox());
+            if (sandbox.id.empty()) sandbox.id = request.sandbox_id();
+            if (sandbox.id != request.sandbox_id()) {
+              return answer(DifferentIds(request, sandbox.id));
+            }
+            (*controller)
+                ->Update(ctx, sandbox, {request.fields().begin(), request.fields().end()},
+                         Finished<Response>(std::move(answer)));
+          });
     });
   }
 
  private:
+  template <typename Request>
+  static absl::Status DifferentIds(const Request& request, const std::string& id) {
+    return InvalidArgument("sandbox {:?} cannot be called {:?}", id, request.sandbox_id());
+  }
+
   absl::StatusOr<Controller*> Find(const std::string& sandboxer) const {
     if (sandboxer.empty()) return InvalidArgument("sandboxer must be set");
     const auto found = controllers_.find(sandboxer);

@@ -2,13 +2,10 @@
 #pragma once
 
 #include "core/sandbox/controller.h"
-#include "core/sandbox/sandbox_store.h"
+#include "core/sandbox/sandbox_message.h"
 #include "proto/services/sandbox/v1/sandbox.pb.h"
 
 namespace gantry::sandbox {
-
-Sandbox FromProto(const ::containerd::types::Sandbox& sandbox);
-void ToProto(const Sandbox& sandbox, ::containerd::types::Sandbox* out);
 
 CreateOptions FromProto(
     const ::containerd::services::sandbox::v1::ControllerCreateRequest& request);

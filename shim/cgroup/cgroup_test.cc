@@ -19,6 +19,7 @@
 #include "shim/cgroup/location.h"
 #include "shim/cgroup/oom_watcher.h"
 #include "shim/cgroup/placement.h"
+#include "shim/cgroup/removal.h"
 #include "shim/cgroup/stat_file.h"
 #include "shim/loop/loop.h"
 
@@ -129,6 +130,22 @@ TEST_F(CgroupTest, ProcessesBelowAreListedAndKilledAndNoOthers) {
   EXPECT_THAT(*location->Pids(), IsEmpty());
   EXPECT_THAT(location->KillAll(), Succeeds());
   EXPECT_EQ(location->Metrics().type_url, "io.containerd.cgroups.v1.Metrics");
+}
+
+TEST_F(CgroupTest, WhatARuntimeLeftIsRemovedOnceItIsEmpty) {
+  TestCgroup cgroup("/gantry-removal-" + std::to_string(::getpid()));
+  EXPECT_TRUE(RemoveAt("/"));
+  EXPECT_TRUE(RemoveAt("relative"));
+  EXPECT_TRUE(RemoveAt("/.." + cgroup.path()));
+  EXPECT_EQ(::access(cgroup.Directories()[0].c_str(), F_OK), 0);
+  const std::string inner = cgroup.Directories()[0] + "/inner";
+  ASSERT_EQ(::mkdir(inner.c_str(), 0755), 0);
+  EXPECT_FALSE(RemoveAt(cgroup.path()));
+  ASSERT_EQ(::rmdir(inner.c_str()), 0);
+  EXPECT_TRUE(RemoveAt(cgroup.path()));
+  for (const std::string& directory : cgroup.Directories())
+    EXPECT_EQ(::access(directory.c_str(), F_OK), -1) << directory;
+  EXPECT_TRUE(RemoveAt(cgroup.path()));
 }
 
 TEST_F(CgroupTest, OurOwnCgroupIsNotKilled) {

@@ -2,6 +2,7 @@
 #include "shim/cgroup/location.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -70,6 +71,8 @@ const Hierarchy& Location::processes() const {
   if (const Hierarchy* memory = HierarchyOf("memory")) return *memory;
   return hierarchies_.front();
 }
+
+bool Location::Exists() const { return ::access(processes().directory().c_str(), F_OK) == 0; }
 
 kernel::Result<std::vector<pid_t>> Location::Pids() const {
   return ListProcesses(processes().directory());

@@ -22,6 +22,9 @@ class Location {
   // Where the process is now. ESRCH when it has ended, for then it is shown in the wrong place.
   static kernel::Result<Location> Of(pid_t pid, const Roots& roots = {});
 
+  // Whether it has not vanished yet.
+  bool Exists() const;
+
   bool unified() const { return unified_; }
   const Roots& roots() const { return roots_; }
 

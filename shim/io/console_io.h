@@ -9,13 +9,14 @@
 #include "shim/io/log_file.h"
 #include "shim/io/logger_io.h"
 #include "shim/io/process_io.h"
+#include "shim/io/stream_set.h"
 #include "shim/io/terminal.h"
 #include "shim/loop/event.h"
 
 namespace gantry::shim {
 
-// A process with a terminal, whose master the runtime hands over. Its output goes to a fifo, a file
-// or a logger; there is no error stream of its own.
+// A process with a terminal, whose master the runtime hands over. Its output goes to a fifo, a
+// file, a logger or a client's stream; there is no error stream of its own.
 class ConsoleIo : public ProcessIo {
  public:
   ConsoleIo(IoContext& context, StdioRequest request);
@@ -26,7 +27,8 @@ class ConsoleIo : public ProcessIo {
   kernel::Result<void> Resize(uint16_t width, uint16_t height) override;
   void ProcessExited() override;
   kernel::Result<void> ReopenLog() override;
-  Co<bool> Drain(Time deadline) override { return ended_.Wait(deadline); }
+  std::shared_ptr<LogFollowers> followers() const override;
+  Co<bool> Drain(Time deadline) override;
   Co<void> Close() override;
 
  protected:
@@ -36,12 +38,14 @@ class ConsoleIo : public ProcessIo {
 
  private:
   Co<kernel::Result<Endpoint>> OpenTarget(Time deadline);
+  kernel::Result<Endpoint> OpenSource();
 
   IoContext& context_;
   const StdioRequest request_;
   std::optional<ConsoleSocket> socket_;  // until the terminal has come
-  std::shared_ptr<LogFile> file_;        // one of the three kinds of targets
+  std::shared_ptr<LogFile> file_;        // one of the four kinds of targets
   LoggerPipes pipes_;                    // `err` stays open and silent
+  std::optional<StreamSet> streams_;     // behind pipes of their own
   std::optional<Terminal> terminal_;
   bool stdin_closed_ = false;
   bool exited_ = false;

@@ -59,7 +59,7 @@ Endpoint MakeEndpoint(kernel::UniqueFd fd, EndKind kind) {
   return endpoint;
 }
 
-Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, std::string_view stream) {
+Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, OutputStream stream) {
   Endpoint endpoint;
   endpoint.kind = EndKind::kLog;
   endpoint.log = std::make_unique<LogStream>(std::move(file), stream);

@@ -44,7 +44,7 @@ struct Endpoint {
 };
 
 Endpoint MakeEndpoint(kernel::UniqueFd fd, EndKind kind);
-Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, std::string_view stream);
+Endpoint MakeLogEnd(std::shared_ptr<LogFile> file, OutputStream stream);
 
 // Opens where a stream's output goes. A fifo is waited for until it has a reader, ETIMEDOUT at the
 // deadline: were it opened both ways at once, what a short-lived container wrote could be gone

@@ -26,13 +26,17 @@ Co<kernel::Result<void>> FileIo::DoConnect(Time /*deadline*/) {
     if (!in) co_return in.error();
     streams_.Copy(0, *std::move(in));
   }
-  streams_.Copy(1, MakeLogEnd(file_, "stdout"));
-  streams_.Copy(2, MakeLogEnd(file_, "stderr"));
+  streams_.Copy(1, MakeLogEnd(file_, OutputStream::kStdout));
+  streams_.Copy(2, MakeLogEnd(file_, OutputStream::kStderr));
   co_return kernel::Result<void>();
 }
 
 kernel::Result<void> FileIo::ReopenLog() {
   return file_ ? file_->Reopen() : kernel::Result<void>();
+}
+
+std::shared_ptr<LogFollowers> FileIo::followers() const {
+  return file_ ? file_->followers() : nullptr;
 }
 
 void FileIo::Release() {

@@ -19,6 +19,7 @@ class FileIo : public ProcessIo {
   void Started() override { streams_.CloseContainerEnds(); }
   void CloseStdin() override { streams_.CloseStdin(); }
   kernel::Result<void> ReopenLog() override;
+  std::shared_ptr<LogFollowers> followers() const override;
   Co<bool> Drain(Time deadline) override { return streams_.Drain(deadline); }
 
  protected:

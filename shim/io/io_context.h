@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "shim/io/copy_buffer.h"
+#include "shim/io/stream_table.h"
 #include "shim/loop/loop.h"
 #include "shim/process/children.h"
 
@@ -17,6 +18,7 @@ struct IoContext {
   Loop& loop;
   Children& children;
   CopyBuffer buffer;
+  StreamTable streams;
   Clock::duration logger_patience = std::chrono::seconds(12);  // between SIGTERM and SIGKILL
 };
 

@@ -59,6 +59,12 @@ kernel::Result<std::shared_ptr<LogFile>> LogFile::Open(const std::string& uri) {
   return made;
 }
 
+LogFile::~LogFile() {
+  for (const OutputStream stream : {OutputStream::kStdout, OutputStream::kStderr}) {
+    followers_->Ended(stream);
+  }
+}
+
 kernel::Result<void> LogFile::Reopen() {
   // Without O_NONBLOCK a path that is a fifo would wait for a reader.
   auto fd = kernel::Open(path_, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0644);
@@ -76,7 +82,11 @@ void LogFile::Append(std::string_view data) {
   }
 }
 
+LogStream::LogStream(std::shared_ptr<LogFile> file, OutputStream stream)
+    : file_(std::move(file)), stream_(stream) {}
+
 void LogStream::Write(std::string_view data) {
+  file_->followers()->Wrote(stream_, data);
   if (file_->format() == LogFormat::kRaw) return file_->Append(data);
   const std::string time = Now();
   const size_t max = file_->max_line_bytes();
@@ -98,6 +108,7 @@ void LogStream::Write(std::string_view data) {
 }
 
 void LogStream::Finish() {
+  file_->followers()->Ended(stream_);
   if (held_.empty()) return;
   std::string out;
   AppendLine(Now(), {}, false, out);
@@ -106,7 +117,10 @@ void LogStream::Finish() {
 
 void LogStream::AppendLine(std::string_view time, std::string_view content, bool complete,
                            std::string& out) {
-  LogLine line{.time = time, .stream = name_, .content = content, .complete = complete};
+  LogLine line{.time = time,
+               .stream = stream_ == OutputStream::kStdout ? "stdout" : "stderr",
+               .content = content,
+               .complete = complete};
   if (!held_.empty()) {
     held_ += content;
     line.content = held_;

@@ -8,6 +8,7 @@
 
 #include "core/kernel/result.h"
 #include "core/kernel/unique_fd.h"
+#include "shim/io/log_followers.h"
 #include "shim/io/log_format.h"
 
 namespace gantry::shim {
@@ -25,6 +26,8 @@ class LogFile {
   // EINVAL when the URI makes no sense.
   static kernel::Result<std::shared_ptr<LogFile>> Open(const std::string& uri);
   static bool IsScheme(std::string_view scheme);
+  // Also the end for those who read along, of streams that never began too.
+  ~LogFile();
 
   // Goes on in the file that has the path now, or a new one: the old one was renamed. After an
   // error the old file is still in use.
@@ -32,6 +35,9 @@ class LogFile {
 
   // In one call of the kernel if it takes it whole. What it does not take (a full disk) is dropped.
   void Append(std::string_view data);
+
+  // Those who read along.
+  const std::shared_ptr<LogFollowers>& followers() const { return followers_; }
 
   LogFormat format() const { return format_; }
   size_t max_line_bytes() const { return max_line_bytes_; }
@@ -43,6 +49,7 @@ class LogFile {
   const std::string path_;
   const LogFormat format_;
   const size_t max_line_bytes_;
+  const std::shared_ptr<LogFollowers> followers_ = std::make_shared<LogFollowers>();
   kernel::UniqueFd fd_;
 };
 
@@ -50,19 +57,18 @@ class LogFile {
 // line may be.
 class LogStream {
  public:
-  LogStream(std::shared_ptr<LogFile> file, std::string_view name)
-      : file_(std::move(file)), name_(name) {}
+  LogStream(std::shared_ptr<LogFile> file, OutputStream stream);
 
   void Write(std::string_view data);
-  // The stream has ended, maybe within a line.
+  // The stream has ended, maybe within a line. To be called once.
   void Finish();
 
  private:
   void AppendLine(std::string_view time, std::string_view content, bool complete, std::string& out);
 
   const std::shared_ptr<LogFile> file_;
-  const std::string_view name_;  // "stdout" or "stderr"
-  std::string held_;             // of a line that is not complete yet
+  const OutputStream stream_;
+  std::string held_;  // of a line that is not complete yet
 };
 
 }  // namespace gantry::shim

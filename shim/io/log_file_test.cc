@@ -74,8 +74,8 @@ class LogFileTest : public testing::IoFixture {
 
 TEST_F(LogFileTest, LinesAreKeptUntilTheyAreComplete) {
   const auto file = OpenLog("cri+file");
-  LogStream out(file, "stdout");
-  LogStream err(file, "stderr");
+  LogStream out(file, OutputStream::kStdout);
+  LogStream err(file, OutputStream::kStderr);
   out.Write("one\ntw");
   err.Write("error\n");
   out.Write("o");
@@ -90,18 +90,18 @@ TEST_F(LogFileTest, LongLinesAreCutIntoPieces) {
   const auto file = OpenLog("cri+file", "?max-line=64");
   const std::string full(64, 'a');
   const std::string wanted = "stdout F " + full + "\nstdout P " + full + "\nstdout F b\n";
-  LogStream whole(file, "stdout");
+  LogStream whole(file, OutputStream::kStdout);
   whole.Write(full + "\n" + full + "b\n");
   EXPECT_EQ(Lines(), wanted);
   ASSERT_EQ(::truncate(Path("log").c_str(), 0), 0);
-  LogStream bytes(file, "stdout");
+  LogStream bytes(file, OutputStream::kStdout);
   for (const char c : full + "\n" + full + "b\n") bytes.Write({&c, 1});
   EXPECT_EQ(Lines(), wanted);
 }
 
 TEST_F(LogFileTest, ManyShortLinesAreAllWritten) {
   const auto file = OpenLog("cri+file");
-  LogStream out(file, "stdout");
+  LogStream out(file, OutputStream::kStdout);
   out.Write(std::string(65536, '\n'));
   EXPECT_EQ(Content(Path("log")).size(), 65536U * 41U);
 }

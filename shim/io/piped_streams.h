@@ -3,6 +3,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "core/kernel/result.h"
 #include "core/kernel/subprocess.h"
@@ -29,6 +30,8 @@ class PipedStreams {
   // Begins to copy between the stream's pipe and the client's end of it.
   void Copy(size_t stream, Endpoint client);
   void CloseStdin();
+  // For one who copies in Copy()'s place. The stream no longer counts here.
+  kernel::UniqueFd TakeOurEnd(size_t stream) { return std::move(our_ends_[stream]); }
 
   // After the last Copy().
   Co<bool> Drain(Time deadline) { return drained_.Wait(deadline); }

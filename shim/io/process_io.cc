@@ -11,6 +11,8 @@
 #include "shim/io/logger_io.h"
 #include "shim/io/null_io.h"
 #include "shim/io/stdio_uri.h"
+#include "shim/io/stream_io.h"
+#include "shim/io/stream_uri.h"
 
 namespace gantry::shim {
 
@@ -18,7 +20,13 @@ kernel::Result<StdioMode> ModeOf(const StdioRequest& request) {
   auto out = ParseStdioUri(request.out);
   if (!out) return out.error();
   StdioMode mode = StdioMode::kFifo;
-  if (out->scheme == "binary" || out->scheme == "binary-v2") {
+  if (IsStreamUri(request.out) ||
+      (request.out.empty() && (IsStreamUri(request.err) || IsStreamUri(request.in)))) {
+    for (const std::string* text : {&request.in, &request.out, &request.err}) {
+      if (auto id = StreamId(*text); !id) return id.error();
+    }
+    mode = StdioMode::kStream;
+  } else if (out->scheme == "binary" || out->scheme == "binary-v2") {
     mode = StdioMode::kLogger;
   } else if (LogFile::IsScheme(out->scheme)) {
     mode = StdioMode::kFile;
@@ -46,7 +54,9 @@ Co<kernel::Result<void>> ProcessIo::Connect(Time deadline) {
 
 kernel::Result<void> ProcessIo::Resize(uint16_t /*width*/, uint16_t /*height*/) { return {}; }
 
-kernel::Result<void> ProcessIo::ReopenLog() { return {}; }
+kernel::Result<void> ProcessIo::ReopenLog() {
+  return kernel::Error{ENOTSUP, "reopen what is no log file"};
+}
 
 Co<bool> ProcessIo::Drain(Time /*deadline*/) { co_return true; }
 
@@ -71,6 +81,9 @@ kernel::Result<std::unique_ptr<ProcessIo>> MakeProcessIo(IoContext& context, Std
       break;
     case StdioMode::kLogger:
       made = std::make_unique<LoggerIo>(context, std::move(request));
+      break;
+    case StdioMode::kStream:
+      made = std::make_unique<StreamIo>(context, std::move(request));
       break;
     case StdioMode::kConsole:
       made = std::make_unique<ConsoleIo>(context, std::move(request));

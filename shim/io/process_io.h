@@ -10,6 +10,7 @@
 #include "core/kernel/result.h"
 #include "core/kernel/subprocess.h"
 #include "shim/io/io_context.h"
+#include "shim/io/log_followers.h"
 #include "shim/io/stdio_request.h"
 #include "shim/loop/co.h"
 
@@ -48,8 +49,10 @@ class ProcessIo {
   // Nothing happens without a terminal.
   virtual kernel::Result<void> Resize(uint16_t width, uint16_t height);
 
-  // Goes on in a new file at the path of a LogFile URI. Nothing happens in other modes.
+  // Goes on in a new file at the path of a LogFile URI. ENOTSUP in other modes.
   virtual kernel::Result<void> ReopenLog();
+  // Those who read along what goes there; null in other modes.
+  virtual std::shared_ptr<LogFollowers> followers() const { return nullptr; }
 
   // Ends a terminal; pipes live for as long as anybody has them.
   virtual void ProcessExited() {}

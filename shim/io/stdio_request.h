@@ -22,9 +22,10 @@ struct StdioRequest {
   std::string bundle;  // an absolute path; the console socket is made there
 };
 
-enum class StdioMode { kNull, kFifo, kFile, kLogger, kConsole };
+enum class StdioMode { kNull, kFifo, kFile, kLogger, kStream, kConsole };
 
-// `out` alone decides between paths and URIs. EINVAL "unknown STDIO scheme X".
+// `out` alone decides between paths and URIs, but that without it others may name streams of a
+// client's (stream_uri.h). EINVAL "unknown STDIO scheme X".
 kernel::Result<StdioMode> ModeOf(const StdioRequest& request);
 
 }  // namespace gantry::shim

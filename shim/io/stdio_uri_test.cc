@@ -70,13 +70,29 @@ TEST(StdioModeTest, TheOutputAloneDecides) {
   EXPECT_EQ(Mode({.out = "binary:///x"}), StdioMode::kLogger);
   EXPECT_EQ(Mode({.out = "binary-v2:///x"}), StdioMode::kLogger);
   EXPECT_EQ(Mode({.terminal = true, .out = "binary:///x"}), StdioMode::kConsole);
+  const std::string stream = "ttrpc+unix:///s?streaming_id=1";
+  EXPECT_EQ(Mode({.out = stream}), StdioMode::kStream);
+  EXPECT_EQ(Mode({.in = stream}), StdioMode::kStream);
+  EXPECT_EQ(Mode({.terminal = true, .out = stream}), StdioMode::kConsole);
 }
 
 TEST(StdioModeTest, WhatIsNotKnownIsNamed) {
   for (const bool terminal : {false, true}) {
-    const auto mode = ModeOf({.terminal = terminal, .out = "ttrpc+unix:///s?streaming_id=1"});
+    for (const std::string scheme :
+         {"grpc+unix", "grpc+vsock", "ttrpc+vsock", "ttrpc+hvsock", "tcp"}) {
+      const auto mode = ModeOf({.terminal = terminal, .out = scheme + "://2:1024?streaming_id=1"});
+      ASSERT_THAT(mode, FailsWith(EINVAL));
+      EXPECT_THAT(mode.error().Text(), HasSubstr("unknown STDIO scheme " + scheme));
+    }
+  }
+  const std::string stream = "ttrpc+unix:///s?streaming_id=1";
+  for (const std::string other : {"grpc+unix:///s?streaming_id=1", "/fifo"}) {
+    const auto mode = ModeOf({.in = other, .out = stream});
     ASSERT_THAT(mode, FailsWith(EINVAL));
-    EXPECT_THAT(mode.error().Text(), HasSubstr("unknown STDIO scheme ttrpc+unix"));
+    EXPECT_THAT(mode.error().Text(), HasSubstr("unknown STDIO scheme"));
+  }
+  for (const std::string nameless : {"ttrpc+unix:///s", "ttrpc+unix:///s?streaming_id="}) {
+    EXPECT_THAT(ModeOf({.out = nameless}), FailsWith(EINVAL));
   }
   EXPECT_THAT(ModeOf({.out = "file://x.log"}), FailsWith(EINVAL));
   EXPECT_THAT(ModeOf({.out = "binary:logger"}), FailsWith(EINVAL));

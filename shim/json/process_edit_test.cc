@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <string>
+#include <vector>
+
 #include "core/kernel/testing/matchers.h"
 
 namespace gantry::shim {
@@ -48,6 +51,16 @@ TEST(ProcessEditTest, WhatIsNoJsonObjectIsRefused) {
                            R"({"terminal":tru})", R"({"terminal"})", R"({"a":1,})"}) {
     EXPECT_THAT(SetProcessTerminal(text, true), FailsWith(EINVAL)) << text;
   }
+}
+
+TEST(ProcessEditTest, ArgsAreReplacedOrAdded) {
+  const std::vector<std::string> args = {"sh", "-c", "echo \"a\\b\"\n"};
+  const std::string wanted = R"("args":["sh","-c","echo \"a\\b\"\n"])";
+  EXPECT_EQ(*SetProcessArgs(R"({"cwd":"/","args":["init"]})", args),
+            R"({"cwd":"/",)" + wanted + "}");
+  EXPECT_EQ(*SetProcessArgs(R"({"cwd":"/"})", args), "{" + wanted + R"(,"cwd":"/"})");
+  EXPECT_EQ(*SetProcessArgs("{}", {}), R"({"args":[]})");
+  EXPECT_THAT(SetProcessArgs("[]", args), FailsWith(EINVAL));
 }
 
 }  // namespace

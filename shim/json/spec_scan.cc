@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "core/kernel/file.h"
@@ -114,6 +115,20 @@ kernel::Result<SpecSummary> ScanSpecFile(const std::string& path,
   auto summary = ScanSpec(file->text(), wanted_annotations);
   if (!summary) return kernel::Error{summary.error().err, path + ": " + summary.error().what};
   return summary;
+}
+
+kernel::Result<std::string> ReadSpecProcess(const std::string& path) {
+  const auto file = MappedFile::Open(path);
+  if (!file) return file.error();
+  std::string process;
+  JsonReader json(file->text());
+  if (!json.EnterObject()) return json.Error("read " + path);
+  while (const auto key = json.NextKey()) {
+    if (*key == "process") process = json.Raw();
+  }
+  if (!json.Finish()) return json.Error("read " + path);
+  if (process.empty()) return kernel::Error{ENOENT, "find a process in " + path};
+  return process;
 }
 
 }  // namespace gantry::shim

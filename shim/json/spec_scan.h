@@ -33,4 +33,7 @@ inline constexpr size_t kMaxSpecBytes = 32UL << 20;
 kernel::Result<SpecSummary> ScanSpecFile(const std::string& path,
                                          std::span<const std::string_view> wanted_annotations);
 
+// The text of a spec file's `process`; ENOENT when it has none.
+kernel::Result<std::string> ReadSpecProcess(const std::string& path);
+
 }  // namespace gantry::shim

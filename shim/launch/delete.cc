@@ -17,6 +17,9 @@
 #include "core/kernel/file.h"
 #include "core/kernel/mount.h"
 #include "core/kernel/subprocess.h"
+#include "shim/group/container_group.h"
+#include "shim/group/group_socket.h"
+#include "shim/group/socket_path.h"
 #include "shim/launch/runtime_command.h"
 #include "shim/loop/loop.h"
 #include "shim/messages/codec.h"
@@ -112,6 +115,19 @@ kernel::Result<void> UnmountRootfs(const std::string& rootfs, Time start) {
   return UnmountWithin(rootfs, MNT_DETACH, kDetachLimitMs);
 }
 
+// A server that was killed could not remove it.
+void RemoveSocket(const std::string& bundle, const DeleteRequest& request) {
+  const Flags& flags = request.flags;
+  const auto group = GroupOf(bundle + "/config.json", flags.id);
+  if (!group) return;  // there was none to make a socket for
+  std::array<char, PATH_MAX> link;
+  const ssize_t size =
+      ::readlink((bundle + "/" + kSocketDirectoryLink).c_str(), link.data(), link.size());
+  const std::string directory =
+      size > 0 ? std::string(link.data(), static_cast<size_t>(size)) : request.socket_directory;
+  RemoveDeadSocket(SocketPath(directory, flags.address, flags.ns, *group), flags.id);
+}
+
 }  // namespace
 
 kernel::Result<void> DeleteContainer(const DeleteRequest& request) {
@@ -133,7 +149,9 @@ kernel::Result<void> DeleteContainer(const DeleteRequest& request) {
   const messages::DeleteResponse response{.pid = pid ? static_cast<uint32_t>(*pid) : 0,
                                           .exit_status = kKilled,
                                           .exited_at = messages::ToTimestamp(now)};
-  return kernel::WriteAll(request.output, messages::Encode(response), "answer");
+  auto answered = kernel::WriteAll(request.output, messages::Encode(response), "answer");
+  RemoveSocket(*bundle, request);
+  return answered;
 }
 
 }  // namespace gantry::shim

@@ -7,9 +7,11 @@
 #include <chrono>
 
 #include "core/kernel/testing/require.h"
+#include "shim/group/socket_path.h"
 #include "shim/launch/testing/launch_fixture.h"
 #include "shim/messages/task_responses.h"
 #include "shim/options/bundle_options.h"
+#include "shim/server/listening_socket.h"
 
 namespace gantry::shim {
 namespace {
@@ -137,6 +139,30 @@ TEST_F(DeleteTest, WhereThatIsNotItTheBundleIsTheFlag) {
   const auto ran = Run(arguments, "/proc/self");
   EXPECT_EQ(messages::Decode<messages::DeleteResponse>(ran.output)->pid, 8U);
   EXPECT_THAT(Calls(), HasSubstr(Bundle("c1") + "/log.json"));
+}
+
+TEST_F(DeleteTest, TheSocketOfAServerThatIsGoneIsRemoved) {
+  const std::string address = StartIn("c1").output;
+  const pid_t pid = PidOf(address);
+  Deleted();
+  EXPECT_EQ(PidOf(address), pid);
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+  EXPECT_THAT(SocketNames(), ::testing::SizeIs(1));
+  Deleted();
+  EXPECT_THAT(SocketNames(), ::testing::IsEmpty());
+}
+
+TEST_F(DeleteTest, TheSocketIsLookedForWhereTheBundleLinksTo) {
+  const std::string directory = root_ + "/own";
+  ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
+  ASSERT_EQ(::symlink(directory.c_str(), (Bundle("c1") + "/s").c_str()), 0);
+  const std::string path = SocketPath(directory, "/run/d.sock", "k8s.io", "c1");
+  auto socket = ListeningSocket::Bind(path);
+  ASSERT_THAT(socket, Succeeds());
+  std::move(*socket).Keep();
+  Deleted();
+  EXPECT_FALSE(Exists(path));
 }
 
 class DeleteMountsTest : public DeleteTest {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "shim/group/connected_start.h"
 #include "shim/launch/runtime_command.h"
 #include "shim/messages/codec.h"
 #include "shim/messages/runtime_info.h"
@@ -61,7 +62,7 @@ kernel::Result<std::string> DescribeRuntime(std::string_view binary, const std::
 
 std::string DescribeVersion(std::string_view binary, const Program& program) {
   return std::string(BaseName(binary)) + ":\n  Version:  " + program.version +
-         "\n  Revision: " + program.revision + "\n";
+         "\n  Revision: " + program.revision + "\n" + kConnectedStartLine;
 }
 
 }  // namespace gantry::shim

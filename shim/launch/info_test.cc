@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "shim/group/connected_start.h"
 #include "shim/launch/testing/launch_fixture.h"
 #include "shim/messages/options.h"
 #include "shim/messages/runtime_info.h"
@@ -44,6 +45,13 @@ TEST_F(InfoTest, TellsVersionFeaturesAndTheOptionsItGot) {
   EXPECT_EQ(info->features->type_url,
             "types.containerd.io/opencontainers/runtime-spec/1/features/Features");
   EXPECT_EQ(info->features->value, "{\"x\":1}\n");
+}
+
+TEST_F(InfoTest, TheVersionIsToldWithHowTheServerCanBeStarted) {
+  const auto ran = Run({FakeShim(), "-v"}, root_);
+  EXPECT_EQ(ran.status.code, 0);
+  EXPECT_THAT(ran.output, HasSubstr("  Version:  1.2.3\n"));
+  EXPECT_THAT(ran.output, HasSubstr(kConnectedStartLine));
 }
 
 TEST_F(InfoTest, ARuntimeWithoutFeaturesIsNoError) {

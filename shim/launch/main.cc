@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/launch/main.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 
 #include "core/kernel/file.h"
 #include "shim/events/publisher.h"
+#include "shim/group/connected_start.h"
 #include "shim/launch/delete.h"
 #include "shim/launch/flags.h"
 #include "shim/launch/info.h"
@@ -25,7 +27,6 @@ namespace {
 
 constexpr int kFailure = 1;
 constexpr int kWrongUsage = 2;
-constexpr int kInheritedSocket = 3;
 
 void Print(int fd, std::string_view text) {
   kernel::WriteAll(fd, text, "output").Ignore();  // whoever asked has gone
@@ -61,21 +62,41 @@ int RunStart(Flags flags, int argc, char** argv, const Program& program) {
                             program));
 }
 
-int RunDelete(Flags flags) {
+int RunDelete(Flags flags, const Program& program) {
   return ExitCode(DeleteContainer(
-      {.flags = std::move(flags), .output = STDOUT_FILENO, .warn = [](const std::string& text) {
-         Print(STDERR_FILENO, text + "\n");
-       }}));
+      {.flags = std::move(flags),
+       .output = STDOUT_FILENO,
+       .socket_directory = program.socket_directory,
+       .warn = [](const std::string& text) { Print(STDERR_FILENO, text + "\n"); }}));
+}
+
+// What a server is given to begin with.
+struct Beginning {
+  kernel::Result<ListeningSocket> socket;
+  kernel::UniqueFd connection;
+};
+
+// Whatever else was inherited, such as a listener for debugging, is not served.
+Beginning TakeSockets(const Flags& flags) {
+  const char* variable = std::getenv(kSocketVariable);
+  if (!flags.socket.empty()) {
+    ::close_range(kListenerFd, ~0U, 0);
+    return {.socket = ListeningSocket::Bind(flags.socket), .connection = {}};
+  }
+  const std::string name = variable != nullptr ? variable : "";
+  const bool connected = !name.empty();
+  ::unsetenv(kSocketVariable);
+  ::close_range(connected ? kConnectionFd + 1 : kConnectionFd, ~0U, 0);
+  if (connected) ::fcntl(kConnectionFd, F_SETFD, FD_CLOEXEC);
+  return {.socket = ListeningSocket::Adopt(kernel::UniqueFd(kListenerFd), name),
+          .connection = kernel::UniqueFd(connected ? kConnectionFd : -1)};
 }
 
 int RunServer(const Flags& flags, const Program& program) {
   if (flags.socket.size() > kMaxSocketPath) {
     return Fail("-socket " + flags.socket + " is too long for a socket");
   }
-  // Whatever else was inherited, such as a listener for debugging, is not served.
-  ::close_range(flags.socket.empty() ? kInheritedSocket + 1 : kInheritedSocket, ~0U, 0);
-  auto socket = flags.socket.empty() ? ListeningSocket::Adopt(kernel::UniqueFd(kInheritedSocket))
-                                     : ListeningSocket::Bind(flags.socket);
+  auto [socket, connection] = TakeSockets(flags);
   if (!socket) return Fail(socket.error().Text());
   if (auto prepared = PrepareServer(); !prepared) return Fail(prepared.error().Text());
   const char* events = std::getenv("TTRPC_ADDRESS");
@@ -85,7 +106,9 @@ int RunServer(const Flags& flags, const Program& program) {
                           .publish_binary = flags.publish_binary,
                           .debug = flags.debug};
   settings.events_address = ChooseEventsAddress("", events != nullptr ? events : "", flags.address);
-  return program.serve({.socket = *std::move(socket), .settings = std::move(settings)});
+  return program.serve({.socket = *std::move(socket),
+                        .settings = std::move(settings),
+                        .connection = std::move(connection)});
 }
 
 int RunInfo(std::string_view binary, const Program& program) {
@@ -113,7 +136,7 @@ int Main(int argc, char** argv, const Program& program) {
   if (flags->info) return RunInfo(binary, program);
   if (const auto complaint = Complaint(*flags)) return Fail(*complaint);
   if (flags->action == "start") return RunStart(*std::move(flags), argc, argv, program);
-  if (flags->action == "delete") return RunDelete(*std::move(flags));
+  if (flags->action == "delete") return RunDelete(*std::move(flags), program);
   if (flags->action.empty()) return RunServer(*flags, program);
   return Fail("no such action: " + flags->action);
 }

@@ -10,7 +10,8 @@ namespace gantry::shim {
 //   <flags> start     starts the server of the group that the container in the working directory
 //                     belongs to, or finds it, and answers where it is
 //   <flags> delete    removes what is left of a container, server or no server
-//   <flags>           serves, on the socket at fd 3 or at the path -socket
+//   <flags>           serves, on the socket at fd 3 (connected_start.h: and the connection at fd 4)
+//                     or at the path -socket
 //   -v, -info         say what this is
 //
 // Process: single-threaded. Errors go to standard error, with exit code 1, or 2 for wrong usage.

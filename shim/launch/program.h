@@ -7,8 +7,8 @@
 #include <string>
 
 #include "core/kernel/result.h"
+#include "shim/group/socket_path.h"
 #include "shim/launch/serve.h"
-#include "shim/launch/socket_path.h"
 
 namespace gantry::shim {
 

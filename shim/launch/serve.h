@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "core/kernel/unique_fd.h"
 #include "shim/server/listening_socket.h"
 
 namespace gantry::shim {
@@ -21,11 +22,12 @@ struct ServerSettings {
 struct ServeOptions {
   ListeningSocket socket;
   ServerSettings settings;
+  kernel::UniqueFd connection;  // the first one, made before there was a server; empty: none was
 };
 
 // Serves until the end of the process and gives its exit code. Entered in a process that is its
-// descendants' reaper, has no fds but the standard ones and the socket, and ignores SIGPIPE; from
-// `start` also in a session of its own, with /dev/null for its standard streams.
+// descendants' reaper, has no fds but the standard ones and those of the options, and ignores
+// SIGPIPE; from `start` also in a session of its own, with /dev/null for its standard streams.
 using Serve = std::function<int(ServeOptions)>;
 
 }  // namespace gantry::shim

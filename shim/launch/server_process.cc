@@ -83,7 +83,8 @@ int ServerMain(void* argument) {
   char word = 0;
   if (::read(report, &word, 1) != 1) return 1;
   ::close(report);
-  return birth.serve({.socket = *std::move(socket), .settings = birth.options.settings});
+  return birth.serve(
+      {.socket = *std::move(socket), .settings = birth.options.settings, .connection = {}});
 }
 
 kernel::Result<void> AwaitReport(int fd) {

@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "core/kernel/testing/require.h"
+#include "shim/group/connected_start.h"
 #include "shim/launch/start_input.h"
 #include "shim/launch/testing/launch_fixture.h"
 #include "shim/messages/options.h"
@@ -205,15 +206,19 @@ TEST_F(StartTest, ASecondContainerOfAGroupJoinsItsServer) {
   EXPECT_THAT(Children(), ElementsAre(pid));
 }
 
-TEST_F(StartTest, AMissingOrBrokenSpecIsAnError) {
-  ASSERT_EQ(::unlink((Bundle("c1") + "/config.json").c_str()), 0);
-  auto ran = StartIn("c1");
+TEST_F(StartTest, ABrokenSpecIsAnError) {
+  Write(Bundle("c1") + "/config.json", "{");
+  const auto ran = StartIn("c1");
   EXPECT_EQ(ran.status.code, 1);
   EXPECT_EQ(ran.output, "");
   EXPECT_THAT(ran.errors, HasSubstr("config.json"));
-  Write(Bundle("c1") + "/config.json", "{");
-  EXPECT_EQ(StartIn("c1").status.code, 1);
   EXPECT_THAT(Children(), ElementsAre());
+}
+
+// As a sandbox may be.
+TEST_F(StartTest, WithoutASpecItIsAGroupOfItsOwn) {
+  ASSERT_EQ(::unlink((Bundle("c1") + "/config.json").c_str()), 0);
+  EXPECT_EQ(StartIn("c1").output, AddressFor("c1"));
 }
 
 TEST_F(StartTest, TheSocketOfAKilledServerIsReplacedAndALiveOneIsNot) {
@@ -395,6 +400,33 @@ TEST_F(ExecutedServerTest, ServesOnTheSocketAtFdThree) {
   EXPECT_EQ(facts["debug"], "1");
   EXPECT_EQ(facts["subreaper"], "1");
   EXPECT_EQ(facts["events"], "/run/d.sock.ttrpc");
+}
+
+TEST_F(ExecutedServerTest, ServesAConnectionThatWasThereBefore) {
+  auto socket = ListeningSocket::Bind(sockets_ + "/x.1");
+  ASSERT_THAT(socket, Succeeds());
+  ASSERT_THAT(socket->MoveTo(sockets_ + "/x"), Succeeds());
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const kernel::UniqueFd ours(ends[0]);
+  kernel::UniqueFd theirs(ends[1]);
+  ::setenv(kSocketVariable, (sockets_ + "/x").c_str(), 1);
+  const pid_t pid = Spawn(ServerArguments(), {socket->fd(), theirs.get()});
+  ::unsetenv(kSocketVariable);
+  theirs.Reset();
+  std::move(*socket).Keep();
+  std::array<char, 4096> text;
+  const ssize_t got = ::recv(ours.get(), text.data(), text.size(), 0);
+  ASSERT_GT(got, 0);
+  const std::string told(text.data(), static_cast<size_t>(got));
+  EXPECT_THAT(told, HasSubstr("pid=" + std::to_string(pid) + "\n"));
+  EXPECT_THAT(told, HasSubstr("\npath=" + sockets_ + "/x\n"));
+  EXPECT_THAT(told, HasSubstr("\nvariable=\n"));
+  // Its socket has the name that it was told, and goes with it.
+  const kernel::UniqueFd peer = testing::ConnectToServer(sockets_ + "/x");
+  ASSERT_EQ(::send(peer.get(), "q", 1, MSG_NOSIGNAL), 1);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+  EXPECT_THAT(SocketNames(), ElementsAre());
 }
 
 TEST_F(ExecutedServerTest, ServesOnTheSocketThatItIsToldToMake) {

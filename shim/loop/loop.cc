@@ -70,6 +70,7 @@ void Loop::RunReady() {
     const FdWatch::Callback callback = found->second->callback_;
     callback(ready[static_cast<size_t>(i)].events);
   }
+  if (count > 0 && on_activity_) on_activity_();
 }
 
 kernel::Result<void> FdWatch::Arm(uint32_t events) {

@@ -40,6 +40,10 @@ class Loop {
   // Calls `call` in the next turn, after what was posted before.
   void Post(std::function<void()> call) { posted_.push_back(std::move(call)); }
 
+  // Calls `call` after each turn in which an fd was ready, in place of an earlier one; null:
+  // nobody.
+  void OnActivity(std::function<void()> call) { on_activity_ = std::move(call); }
+
   size_t watches() const { return watches_.size(); }
   size_t timers() const { return timers_.size(); }
 
@@ -56,6 +60,7 @@ class Loop {
   std::map<uint64_t, class FdWatch*> watches_;  // by the number that epoll knows them by
   std::set<std::pair<Time, class Timer*>> timers_;
   std::deque<std::function<void()>> posted_;
+  std::function<void()> on_activity_;
   uint64_t next_watch_ = 1;
   bool stopped_ = false;
 };

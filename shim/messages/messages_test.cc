@@ -15,6 +15,7 @@
 #include "cgroups/v1/metrics.pb.h"
 #include "cgroups/v2/metrics.pb.h"
 #include "events/task.pb.h"
+#include "gantry/shim/v1/fast.pb.h"
 #include "runtime/bootstrap/v1/bootstrap.pb.h"
 #include "runtime/sandbox/v1/sandbox.pb.h"
 #include "runtime/task/v2/shim.pb.h"
@@ -24,6 +25,7 @@
 #include "shim/messages/cgroup_v1_metrics.h"
 #include "shim/messages/cgroup_v2_metrics.h"
 #include "shim/messages/codec.h"
+#include "shim/messages/fast.h"
 #include "shim/messages/options.h"
 #include "shim/messages/runtime_info.h"
 #include "shim/messages/sandbox.h"
@@ -282,6 +284,21 @@ TEST(MessagesTest, TaskResponsesAreThoseOfProtobuf) {
   ExpectSame<WaitResponse, cd::task::v2::WaitResponse>();
   ExpectSame<StatsResponse, cd::task::v2::StatsResponse>();
   ExpectSame<ConnectResponse, cd::task::v2::ConnectResponse>();
+}
+
+TEST(MessagesTest, FastMessagesAreThoseOfProtobuf) {
+  namespace fast = ::gantry::shim::v1;
+  ExpectSame<ExecSyncRequest, fast::ExecSyncRequest>();
+  ExpectSame<ExecSyncResponse, fast::ExecSyncResponse>();
+  ExpectSame<CancelExecRequest, fast::CancelExecRequest>();
+  ExpectSame<ReopenLogRequest, fast::ReopenLogRequest>();
+  ExpectSame<AttachRequest, fast::AttachRequest>();
+  ExpectSame<AttachResponse, fast::AttachResponse>();
+  ExpectSame<StatsBatchRequest, fast::StatsBatchRequest>();
+  ExpectSame<StatsBatchResponse, fast::StatsBatchResponse>();
+  // What CreateStart borrows from the third version of the task service.
+  ExpectSame<CreateTaskRequest, ::containerd::task::v3::CreateTaskRequest>();
+  ExpectSame<StartResponse, ::containerd::task::v3::StartResponse>();
 }
 
 TEST(MessagesTest, EventsAreThoseOfProtobuf) {

@@ -87,7 +87,9 @@ Co<RuntimeOutcome> RuntimeCommand::Finish() && {
   const CommandLog log = std::move(log_);
   const std::string bundle = std::move(bundle_);
   const CommandOutcome done = co_await std::move(command_).Finish();
-  RuntimeOutcome outcome{.ok = done.exit.status.success(), .timed_out = done.timed_out};
+  RuntimeOutcome outcome{.ok = done.exit.status.success(),
+                         .timed_out = done.timed_out,
+                         .killed = done.exit.status.signal != 0};
   outcome.output = done.output + done.error_output;
   if (outcome.ok) co_return outcome;
   const std::string tail = log.Tail();

@@ -30,6 +30,7 @@ struct RuntimeSettings {
 struct RuntimeOutcome {
   bool ok = false;
   bool timed_out = false;
+  bool killed = false;  // ended by a signal, at the deadline or by whomever: it could not clean up
   std::string error;  // of one that failed: the last error it logged, else what it wrote to stderr,
                       // else how it ended
   std::string output;  // what was captured of its stdout, then of its stderr

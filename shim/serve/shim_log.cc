@@ -5,7 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
 
 #include "core/kernel/file.h"
@@ -14,10 +13,16 @@
 namespace gantry::shim {
 namespace {
 
-std::string Quoted(std::string_view text) {
+// What is written as a whole or not at all, whoever else writes there: PIPE_BUF.
+constexpr size_t kMaxLineBytes = 4096;
+
+// Of a text that is too long the beginning.
+std::string Quoted(std::string_view text, size_t max_bytes = kMaxLineBytes) {
   std::string quoted = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
+    const bool escaped = c == '"' || c == '\\';
+    if (quoted.size() + (escaped ? 3 : 2) > max_bytes) break;
+    if (escaped) quoted += '\\';
     quoted += c == '\n' ? ' ' : c;
   }
   return quoted + '"';
@@ -39,9 +44,8 @@ void OpenLog() {
 
 void Log(std::string_view level, std::string_view message) {
   std::string line = "time=" + Quoted(Now()) + " level=";
-  line.append(level).append(" msg=").append(Quoted(message)).append("\n");
-  // A line that is no longer than PIPE_BUF is written as a whole or not at all.
-  line.resize(std::min<size_t>(line.size(), 4096));
+  line.append(level).append(" msg=");
+  line.append(Quoted(message, kMaxLineBytes - line.size() - 1)).append("\n");
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 

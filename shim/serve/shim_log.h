@@ -10,7 +10,8 @@ namespace gantry::shim {
 // go where they went before.
 void OpenLog();
 
-// One line. Where nobody reads, or nobody reads fast enough, it is lost: a log must stop nobody.
+// One line, cut to what a fifo takes as a whole. Where nobody reads, or nobody reads fast enough,
+// it is lost: a log must stop nobody.
 void Log(std::string_view level, std::string_view message);
 
 }  // namespace gantry::shim

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <utility>
 
+#include "shim/server/peer.h"
+
 namespace gantry::shim {
 namespace {
 
@@ -21,13 +23,6 @@ kernel::UniqueFd SpareFd() { return kernel::UniqueFd(::open("/dev/null", O_RDONL
 
 kernel::UniqueFd AcceptOne(int listener) {
   return kernel::UniqueFd(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-
-bool IsOneOfUs(int connection) {
-  ucred peer{};
-  socklen_t size = sizeof(peer);
-  return ::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-         peer.uid == ::geteuid() && peer.gid == ::getegid();
 }
 
 // Up to a quarter less, so that shims which failed together do not come back together.
@@ -47,17 +42,25 @@ Acceptor::Acceptor(Loop& loop, int listener, Callback callback)
 
 kernel::Result<void> Acceptor::Start() { return watch_.Arm(EPOLLIN); }
 
-void Acceptor::Accept() {
+void Acceptor::AcceptWaiting() {
+  while (Accept()) {
+  }
+}
+
+bool Acceptor::Accept() {
   kernel::UniqueFd connection = AcceptOne(listener_);
   if (!connection) {
-    if (errno == EAGAIN || errno == EINTR) return;
-    if (errno == EMFILE || errno == ENFILE) return Shed();
-    return Pause();
+    if (errno == EMFILE || errno == ENFILE) {
+      Shed();
+    } else if (errno != EAGAIN && errno != EINTR) {
+      Pause();
+    }
+    return false;
   }
   pause_ = {};
   if (!spare_) spare_ = SpareFd();
-  if (!IsOneOfUs(connection.get())) return;
-  callback_(std::move(connection));
+  if (IsOneOfUs(connection.get())) callback_(std::move(connection));
+  return true;
 }
 
 void Acceptor::Shed() {

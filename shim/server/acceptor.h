@@ -24,8 +24,11 @@ class Acceptor {
 
   kernel::Result<void> Start();
 
+  // Takes up who waits, without waiting for the loop's turn.
+  void AcceptWaiting();
+
  private:
-  void Accept();
+  bool Accept();  // false: there was nobody, or no fd
   void Shed();
   void Pause();
   void Resume();

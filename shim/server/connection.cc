@@ -28,22 +28,39 @@ void Connection::Respond(uint32_t stream, const wire::Response& response) {
   if (!handing_out_) Advance();
 }
 
+bool Connection::Send(uint32_t stream, std::string_view message) {
+  if (deaf_ || !wire_.Send(stream, message)) return false;
+  return handing_out_ || Advance();
+}
+
+void Connection::End(uint32_t stream) {
+  wire_.End(stream);
+  if (!handing_out_) Advance();
+}
+
 void Connection::OnReady(uint32_t events) {
   // What hangs up has nothing to read only once it is read to the end.
   const bool may_read = (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !OutputIsLong();
-  if (may_read && !Read()) return Close();
-  Advance();
+  if (may_read && !Read()) {
+    Close();
+  } else {
+    Advance();
+  }
 }
 
-void Connection::Advance() {
+// False when nothing can be sent any more; the connection may be gone then, or afterwards.
+bool Connection::Advance() {
   do {
     HandOut();
-    if (wire_.broken() || !Write()) return Close();
+    if (wire_.broken()) return Close();
+    Write();
   } while (held_back_ && !OutputIsLong());
+  const bool hears = !deaf_;
   const bool waits = !wire_.output().empty();
   const uint32_t events = (OutputIsLong() ? 0U : EPOLLIN) | (waits ? EPOLLOUT : 0U);
   if (!watch_.Arm(events)) return Close();
-  if (!waits) callbacks_.written();
+  if (!waits && hears) callbacks_.written();
+  return hears;
 }
 
 void Connection::HandOut() {
@@ -52,8 +69,7 @@ void Connection::HandOut() {
   while (!held_back_) {
     auto event = wire_.Next();
     if (!event) break;
-    // Streams are not served: what else may come belongs to a call that does not look at it.
-    if (event->kind == wire::ServerEvent::Kind::kRequest) callbacks_.request(*std::move(event));
+    callbacks_.event(*std::move(event));
     held_back_ = OutputIsLong();
   }
   handing_out_ = false;
@@ -68,23 +84,27 @@ bool Connection::Read() {
   return count > 0;
 }
 
-// False when the peer is gone.
-bool Connection::Write() {
+void Connection::Write() {
   wire::OutputQueue& output = wire_.output();
   while (!output.empty()) {
+    if (deaf_) return output.Consume(output.size());
     const std::string_view front = output.front();
     const ssize_t count = ::send(socket_.get(), front.data(), front.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno == EAGAIN;
-    output.Consume(static_cast<size_t>(count));
+    if (count < 0 && errno == EAGAIN) return;
+    if (count >= 0) {
+      output.Consume(static_cast<size_t>(count));
+    } else if (errno != EINTR) {
+      deaf_ = true;
+    }
   }
-  return true;
 }
 
-void Connection::Close() {
+// Gives false.
+bool Connection::Close() {
   watch_.Disarm();
   const std::function<void()> closed = callbacks_.closed;
   closed();
+  return false;
 }
 
 }  // namespace gantry::shim

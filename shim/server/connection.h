@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 
 #include "core/kernel/unique_fd.h"
 #include "core/wire/server_connection.h"
@@ -15,7 +16,8 @@ namespace gantry::shim {
 // One ttrpc connection: bytes between a socket and the protocol.
 //
 // While more output waits than allowed, nothing is read and no request is handed out. What a peer
-// can make it hold is one frame, the output allowed, and the answers of the calls that run.
+// can make it hold is one frame, the output allowed, and the answers of the calls that run. What a
+// peer sent before it left is handed out, though it takes nothing any more.
 class Connection {
  public:
   struct Limits {
@@ -23,9 +25,9 @@ class Connection {
     size_t output_bytes;
   };
   struct Callbacks {
-    // A request; Respond() may be called within.
-    std::function<void(wire::ServerEvent)> request;
-    // All output has been written.
+    // A request, or what belongs to an earlier one. All of the below may be called within.
+    std::function<void(wire::ServerEvent)> event;
+    // All output has been written, to a peer that takes it.
     std::function<void()> written;
     // The end, after which nothing happens here; may destroy the connection.
     std::function<void()> closed;
@@ -41,23 +43,29 @@ class Connection {
   // Ends a call. The connection may be gone afterwards.
   void Respond(uint32_t stream, const wire::Response& response);
 
+  // The same for streaming calls: a message, and a good end. False once the call is over, or when
+  // the peer is known to take nothing. The connection may be gone afterwards.
+  bool Send(uint32_t stream, std::string_view message);
+  void End(uint32_t stream);
+
   size_t output_bytes() { return wire_.output().size(); }
 
  private:
   void OnReady(uint32_t events);
-  void Advance();
+  bool Advance();
   void HandOut();
   bool Read();
-  bool Write();
+  void Write();
   bool OutputIsLong() { return wire_.output().size() > limits_.output_bytes; }
-  void Close();
+  bool Close();
 
   const kernel::UniqueFd socket_;
   const Limits limits_;
   const Callbacks callbacks_;
   wire::ServerConnection wire_;
   bool handing_out_ = false;
-  bool held_back_ = false;  // requests may be left in wire_
+  bool held_back_ = false;  // events may be left in wire_
+  bool deaf_ = false;       // the peer takes no output any more
   FdWatch watch_;
 };
 

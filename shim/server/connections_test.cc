@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <grp.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <list>
 
@@ -154,6 +156,41 @@ TEST_F(ConnectionsTest, APeerWithAnotherUidOrGidIsClosedWithoutReply) {
   }
   Peer ours(loop_, Path());
   EXPECT_TRUE(Echoes(ours));
+}
+
+struct MadeConnection {
+  kernel::UniqueFd ours;
+  kernel::UniqueFd theirs;
+};
+
+MadeConnection MakeConnection() {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
+  return {.ours = kernel::UniqueFd(ends[0]), .theirs = kernel::UniqueFd(ends[1])};
+}
+
+TEST_F(ConnectionsTest, AConnectionThatWasMadeBeforeIsServedWithWhatWaitsOnIt) {
+  MadeConnection made = MakeConnection();
+  Peer peer(loop_, std::move(made.ours));
+  const uint32_t stream = peer.Begin("Echo", "early");
+  RunUntil([&] { return peer.wire.output().empty(); });
+  server_->Adopt(std::move(made.theirs));
+  EXPECT_EQ(server_->connections(), 1U);
+  RunUntil([&] { return peer.EventOf(stream) != nullptr; });
+  EXPECT_EQ(peer.EventOf(stream)->response.payload, "early");
+  peer.Close();
+  RunUntil([&] { return server_->connections() == 0; });
+}
+
+TEST_F(ConnectionsTest, AConnectionThatAnotherUserMadeIsClosed) {
+  if (::geteuid() != 0) return gantry::testing::SkipFor("root");
+  ASSERT_EQ(::seteuid(65534), 0);
+  MadeConnection made = MakeConnection();
+  ASSERT_EQ(::seteuid(0), 0);
+  server_->Adopt(std::move(made.theirs));
+  EXPECT_EQ(server_->connections(), 0U);
+  char byte = 0;
+  EXPECT_EQ(::recv(made.ours.get(), &byte, 1, 0), 0);
 }
 
 // Lets a process open no more fds than it has.

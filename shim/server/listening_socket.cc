@@ -58,7 +58,7 @@ kernel::Result<ListeningSocket> ListeningSocket::Bind(const std::string& path) {
   return socket;
 }
 
-kernel::Result<ListeningSocket> ListeningSocket::Adopt(kernel::UniqueFd fd) {
+kernel::Result<ListeningSocket> ListeningSocket::Adopt(kernel::UniqueFd fd, std::string path) {
   int listens = 0;
   socklen_t size = sizeof(listens);
   const std::string what = "fd " + std::to_string(fd.get()) + " as a listening socket";
@@ -70,12 +70,12 @@ kernel::Result<ListeningSocket> ListeningSocket::Adopt(kernel::UniqueFd fd) {
       ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK) != 0) {
     return kernel::LastError(what);
   }
+  if (!path.empty()) return ListeningSocket(std::move(fd), std::move(path));
   sockaddr_un address{};
   size = sizeof(address);
   if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     return kernel::LastError(what);
   }
-  std::string path;
   if (address.sun_family == AF_UNIX && address.sun_path[0] == '/') {
     path.assign(address.sun_path, ::strnlen(address.sun_path, sizeof(address.sun_path)));
   }

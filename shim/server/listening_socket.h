@@ -22,8 +22,9 @@ class [[nodiscard]] ListeningSocket {
   // The path may be too long for clients to connect to.
   static kernel::Result<ListeningSocket> Bind(const std::string& path);
 
-  // An inherited one; its path is asked of the kernel. ENOTSOCK or EINVAL when `fd` is none.
-  static kernel::Result<ListeningSocket> Adopt(kernel::UniqueFd fd);
+  // An inherited one; ENOTSOCK or EINVAL when `fd` is none. The kernel is asked for its path,
+  // unless it got another one since it was bound.
+  static kernel::Result<ListeningSocket> Adopt(kernel::UniqueFd fd, std::string path = {});
 
   ListeningSocket(ListeningSocket&& other) noexcept
       : fd_(std::move(other.fd_)),

@@ -98,6 +98,21 @@ TEST_F(ListeningSocketTest, AnInheritedOneIsTakenOver) {
   EXPECT_FALSE(Exists(Path()));
 }
 
+TEST_F(ListeningSocketTest, AnInheritedOneThatWasMovedHasItsNewName) {
+  auto made = ListeningSocket::Bind(Path() + ".1");
+  ASSERT_THAT(made, Succeeds());
+  ASSERT_THAT(made->MoveTo(Path()), Succeeds());
+  kernel::UniqueFd inherited(::fcntl(made->fd(), F_DUPFD, 0));
+  std::move(*made).Keep();
+  {
+    const auto adopted = ListeningSocket::Adopt(std::move(inherited), Path());
+    ASSERT_THAT(adopted, Succeeds());
+    EXPECT_EQ(adopted->path(), Path());
+    EXPECT_TRUE(Answers(Path()));
+  }
+  EXPECT_FALSE(Exists(Path()));
+}
+
 TEST_F(ListeningSocketTest, WhatDoesNotListenIsRefused) {
   EXPECT_THAT(ListeningSocket::Adopt(kernel::UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))),
               FailsWith(ENOTSOCK));

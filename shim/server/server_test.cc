@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <limits>
 
 #include "core/kernel/testing/matchers.h"
@@ -281,6 +282,22 @@ TEST_F(ServerTest, TheNameIsFreeBeforeTheCallThatStopsIsAnswered) {
   EXPECT_EQ(Do(peer, "Echo", "x").payload, "x");
 }
 
+TEST_F(ServerTest, WhoConnectsAndCallsNothingIsRemembered) {
+  EXPECT_EQ(server_->LastLook(), Time::min());
+  Time before = Clock::now();
+  { const kernel::UniqueFd looks = testing::ConnectTo(Path()); }
+  EXPECT_GE(server_->LastLook(), before);  // before its connection was accepted
+  RunUntil([this] { return server_->connections() == 0; });
+  const Time last = server_->LastLook();
+  EXPECT_GE(last, before);
+
+  before = Clock::now();
+  Peer peer(loop_, Path());
+  EXPECT_GE(server_->LastLook(), before);
+  Do(peer, "Echo");
+  EXPECT_EQ(server_->LastLook(), last);
+}
+
 TEST_F(ServerTest, ChangesAreTold) {
   {
     Peer peer(loop_, Path());
@@ -312,6 +329,93 @@ TEST_F(ServerTest, FlushWaitsForOutputThatThePeerHasNotTaken) {
   peer.ReadOn();
   RunUntil([&] { return flushed.has_value(); });
   EXPECT_EQ(flushed, true);
+}
+
+TEST_F(ServerTest, AMethodLearnsThatItsCallerHasLeft) {
+  std::shared_ptr<Caller> caller;
+  methods_["Who"] = [&](Call call) {
+    caller = call.caller;
+    return Gated(gate_, gated_, std::move(call));
+  };
+  Peer peer(loop_, Path());
+  Peer other(loop_, Path());
+  peer.Begin("Who");
+  RunUntil([&] { return caller != nullptr; });
+  int told = 0;
+  const CallerWatch watch(caller, [&] { ++told; });
+  {
+    const CallerWatch forgotten(caller, [&] { told += 100; });
+  }
+  other.Close();
+  RunUntil([this] { return server_->connections() == 1; });
+  EXPECT_FALSE(caller->gone());
+  peer.Close();
+  RunUntil([&] { return told > 0; });
+  EXPECT_TRUE(caller->gone());
+  const CallerWatch late(caller, [&] { told += 10; });
+  EXPECT_EQ(told, 11);
+}
+
+// As many numbers as it is asked for, then a good end, or after "!" an error.
+Co<wire::RpcStatus> Count(Call call, MessageStream& stream) {
+  const int count = std::atoi(call.payload.c_str());
+  for (int i = 0; i < count; ++i) {
+    const bool sent = stream.Send(std::to_string(i));
+    if (!sent) co_return wire::MakeStatus(RpcCode::kCanceled, "nobody is there");
+    co_await stream.Written();
+  }
+  if (call.payload.ends_with('!')) co_return wire::MakeStatus(RpcCode::kDataLoss, "no more");
+  co_return wire::RpcStatus{};
+}
+
+TEST_F(ServerTest, AStreamBringsManyMessages) {
+  const StreamMethods streams = {{"Count", Count}};
+  server_->RegisterStreams("test.Service", streams);
+  Peer peer(loop_, Path());
+  const auto count = [&](const std::string& payload) {
+    peer.events.clear();
+    const auto stream =
+        peer.wire.Start({.service = "test.Service", .method = "Count", .payload = payload},
+                        wire::ClientConnection::Mode::kServerStream);
+    peer.Push({});
+    RunUntil([&] {
+      return !peer.events.empty() && peer.events.back().kind != wire::ClientEvent::Kind::kMessage;
+    });
+    std::string text;
+    for (const wire::ClientEvent& event : peer.events) {
+      EXPECT_EQ(event.stream, *stream);
+      text += event.message + ",";
+      if (event.kind == wire::ClientEvent::Kind::kResponse) text += event.response.status.message;
+    }
+    return text;
+  };
+  EXPECT_EQ(count("3"), "0,1,2,,");
+  EXPECT_EQ(count("0"), ",");
+  EXPECT_EQ(count("1!"), "0,,no more: data loss");
+  // As a unary call there is none such.
+  EXPECT_EQ(Do(peer, "Count", "3").status.code, RpcCode::kUnimplemented);
+  EXPECT_TRUE(Do(peer, "Echo").status.ok());
+  EXPECT_EQ(server_->calls(), 0U);
+}
+
+TEST_F(ServerTest, AStreamToOneWhoDoesNotReadWaitsAndEndsWithTheConnection) {
+  const StreamMethods streams = {{"Count", Count}};
+  server_->RegisterStreams("test.Service", streams);
+  Peer peer(loop_, Path());
+  peer.StopReading();
+  ASSERT_TRUE(peer.wire
+                  .Start({.service = "test.Service", .method = "Count", .payload = "10000000"},
+                         wire::ClientConnection::Mode::kServerStream)
+                  .ok());
+  peer.Push({});
+  RunUntil([this] { return server_->calls() == 1; });
+  const Time end = Clock::now() + milliseconds(300);
+  RunUntil([end] { return Clock::now() > end; });
+  EXPECT_EQ(server_->calls(), 1U);
+  Peer other(loop_, Path());
+  EXPECT_TRUE(Do(other, "Echo").status.ok());
+  peer.Close();
+  RunUntil([this] { return server_->calls() == 0; });
 }
 
 }  // namespace

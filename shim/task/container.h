@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,17 +9,22 @@
 #include <vector>
 
 #include "shim/cgroup/location.h"
+#include "shim/io/endpoint.h"
+#include "shim/io/log_followers.h"
 #include "shim/loop/co.h"
 #include "shim/loop/event.h"
+#include "shim/messages/fast.h"
 #include "shim/messages/task_requests.h"
 #include "shim/messages/task_responses.h"
 #include "shim/options/resolve_options.h"
 #include "shim/options/runc_options.h"
 #include "shim/runtime/oci_runtime.h"
+#include "shim/server/caller.h"
 #include "shim/task/container_exits.h"
 #include "shim/task/process.h"
 #include "shim/task/reply.h"
 #include "shim/task/shared_gate.h"
+#include "shim/task/sync_exec.h"
 #include "shim/task/task_context.h"
 
 namespace gantry::shim {
@@ -53,11 +59,22 @@ class Container : public std::enable_shared_from_this<Container> {
                                         Time deadline);
   Reply<messages::Empty> Resize(const std::string& exec_id, uint32_t width, uint32_t height);
   Reply<messages::Empty> CloseStdin(const std::string& exec_id);
+  Reply<messages::Empty> ReopenLog(const std::string& exec_id);
+  // Those who read along what the process logs.
+  Reply<std::shared_ptr<LogFollowers>> Followers(const std::string& exec_id) const;
+
+  // An exec for one call, which ends it when `caller` leaves or `deadline` passes. Waits for
+  // nothing but what freezes the container.
+  Co<Reply<messages::ExecSyncResponse>> ExecSync(messages::ExecSyncRequest request, Time deadline,
+                                                 std::shared_ptr<Caller> caller);
+  Reply<messages::Empty> CancelExec(const std::string& token);
 
   Reply<messages::StateResponse> State(const std::string& exec_id) const;
   Co<Reply<messages::WaitResponse>> Wait(std::string exec_id, Time deadline);
   Reply<messages::PidsResponse> Pids() const;
   Reply<messages::StatsResponse> Stats();
+  // Whether there is (still) a cgroup to ask.
+  bool HasStats() const;
 
   // The kernel killed something in the container.
   void OutOfMemory();
@@ -84,9 +101,26 @@ class Container : public std::enable_shared_from_this<Container> {
   void Announce(Process& process, const Exit& exit);
   static Co<void> ThawQuietly(std::shared_ptr<Container> self);
 
+  // While one lives, which is within a turn, no sync exec begins.
+  class [[nodiscard]] Freeze {
+   public:
+    explicit Freeze(Container& container) : container_(container) {
+      container_.thawed_ = std::make_shared<Event>(container_.context_.loop);
+    }
+    Freeze(const Freeze&) = delete;
+    ~Freeze() {
+      container_.thawed_->Set();
+      container_.thawed_.reset();
+    }
+
+   private:
+    Container& container_;
+  };
+
   // container_create.cc
   Co<Reply<messages::CreateTaskResponse>> CreateSteps(Time limit);
   Co<void> UndoCreate();
+  Co<void> RemoveCgroups();
   CreateCommand CommandOfCreate() const;
   Co<wire::RpcStatus> BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix);
   void PublishCreated();
@@ -97,6 +131,15 @@ class Container : public std::enable_shared_from_this<Container> {
   Co<wire::RpcStatus> Restore(Time limit);
   Co<Reply<messages::StartResponse>> StartExec(std::shared_ptr<Process> exec, Time limit);
   Co<wire::RpcStatus> RunExec(std::shared_ptr<Process> exec, Time limit);
+  void Discard(pid_t pid);
+
+  // container_orphans.cc: after each runtime command of an exec, whose process has its owner then.
+  void LookForOrphans();
+
+  // container_exec_sync.cc
+  kernel::Result<std::string> SyncSpec(const messages::ExecSyncRequest& request) const;
+  Co<wire::RpcStatus> BeginSync(std::shared_ptr<SyncExec> exec, std::string spec,
+                                std::array<Pipe, 2> pipes, Time limit);
 
   // container_delete.cc
   Co<Reply<messages::DeleteResponse>> DeleteInit(Time deadline);
@@ -116,7 +159,12 @@ class Container : public std::enable_shared_from_this<Container> {
   std::map<std::string, std::shared_ptr<Process>> execs_;
   ContainerExits exits_;
   Turnstile changes_;
-  SharedGate exec_commands_;        // a pause waits for the runtime commands of execs
+  SharedGate exec_commands_;       // a pause waits for the runtime commands of execs
+  std::shared_ptr<Event> thawed_;  // of the Freeze there is
+  std::map<std::string, std::shared_ptr<SyncExec>> sync_execs_;  // that have a token, by it
+  uint64_t next_sync_exec_ = 0;
+  bool create_killed_ = false;  // the runtime's command
+  bool orphans_possible_ = false;
   bool runtime_has_state_ = false;  // the runtime may know the container
   bool mounted_ = false;
   std::optional<messages::Any> stats_;

@@ -21,6 +21,7 @@ Co<Reply<messages::Empty>> Container::Pause(Time deadline) {
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kPause, init_.phase, Origin::kFresh))
     co_return Unknown(*std::move(refused));
+  const Freeze freeze(*this);
   co_await exec_commands_.Empty();
   // It may have ended meanwhile.
   if (auto refused = RefuseInit(Verb::kPause, init_.phase, Origin::kFresh))
@@ -38,6 +39,7 @@ Co<Reply<messages::Empty>> Container::Resume(Time deadline) {
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kResume, init_.phase, Origin::kFresh))
     co_return Unknown(*std::move(refused));
+  const Freeze freeze(*this);
   const RuntimeOutcome outcome = co_await runtime_->Run(ResumeArguments(id()), Limit(deadline));
   if (!outcome.ok) co_return Failure("OCI runtime resume failed: ", outcome);
   if (init_.phase == Phase::kPaused) init_.phase = Phase::kRunning;
@@ -62,9 +64,10 @@ Co<Reply<messages::Empty>> Container::Checkpoint(std::string image_path, Checkpo
   const auto turn = co_await changes_.Enter();
   if (auto refused = RefuseInit(Verb::kCheckpoint, init_.phase, Origin::kFresh))
     co_return Unknown(*std::move(refused));
+  const Freeze freeze(*this);
   const bool own_work_path = options.work_path.empty();
   const std::string work_path = own_work_path ? InBundle("work/criu-work") : options.work_path;
-  const RuntimeOutcome outcome = co_await runtime_->Run(
+  Arguments arguments =
       CheckpointArguments({.image_path = std::move(image_path),
                            .work_path = work_path,
                            .parent_path = std::move(options.parent_path),
@@ -75,8 +78,8 @@ Co<Reply<messages::Empty>> Container::Checkpoint(std::string image_path, Checkpo
                            .empty_namespaces = std::move(options.empty_namespaces),
                            .cgroups_mode = std::move(options.cgroups_mode),
                            .leave_running = !options.exit},
-                          id()),
-      Limit(deadline));
+                          id());
+  const RuntimeOutcome outcome = co_await runtime_->Run(std::move(arguments), Limit(deadline));
   wire::RpcStatus status;
   if (!outcome.ok) {
     const std::string kept = InBundle("criu-dump.log");
@@ -108,6 +111,23 @@ Reply<messages::Empty> Container::CloseStdin(const std::string& exec_id) {
   if (process == nullptr) return NoSuchProcess(exec_id);
   if (process->io) process->io->CloseStdin();
   return messages::Empty{};
+}
+
+Reply<messages::Empty> Container::ReopenLog(const std::string& exec_id) {
+  const auto followers = Followers(exec_id);
+  if (!followers.ok()) return followers.status;
+  auto reopened = Find(exec_id)->io->ReopenLog();
+  if (!reopened) return Unknown(reopened.error().Text());
+  return messages::Empty{};
+}
+
+Reply<std::shared_ptr<LogFollowers>> Container::Followers(const std::string& exec_id) const {
+  const Process* process = Find(exec_id);
+  if (process == nullptr) return NoSuchProcess(exec_id);
+  auto followers = process->io ? process->io->followers() : nullptr;
+  if (followers) return followers;
+  return wire::MakeStatus(wire::RpcCode::kFailedPrecondition,
+                          process->stdio.id + " has no log file of the shim's");
 }
 
 }  // namespace gantry::shim

@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <utility>
 
 #include "core/kernel/file.h"
 #include "shim/cgroup/placement.h"
+#include "shim/cgroup/removal.h"
+#include "shim/json/spec_scan.h"
+#include "shim/loop/wait.h"
 #include "shim/options/bundle_options.h"
 #include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
@@ -17,6 +21,7 @@ namespace gantry::shim {
 namespace {
 
 constexpr const char* kFailed = "OCI runtime create failed: ";
+constexpr Clock::duration kCgroupPatience = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -92,6 +97,7 @@ Co<wire::RpcStatus> Container::BeginInit(kernel::Result<RuntimeCommand> command,
   runtime_has_state_ = true;
   init_.io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
+  create_killed_ = outcome.killed;
   if (!outcome.ok) co_return Failure(prefix, outcome);
   auto connected = co_await init_.io->Connect(Clock::now() + kIoPatience);
   if (!connected) co_return Unknown(prefix + connected.error().Text());
@@ -127,6 +133,20 @@ void Container::OwnInit() {
       init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
 }
 
+// Those that the runtime made and had not noted yet. What it had put there is about to end.
+Co<void> Container::RemoveCgroups() {
+  const auto spec = ScanSpecFile(InBundle("config.json"), {});
+  if (!spec || spec->cgroups_path.empty()) co_return;
+  const Time end = Clock::now() + kCgroupPatience;
+  while (!cgroup::RemoveAt(spec->cgroups_path)) {
+    if (Clock::now() >= end) {
+      Log("undo create: cgroup " + spec->cgroups_path + " is in use");
+      co_return;
+    }
+    co_await Sleep(context_.loop, std::chrono::milliseconds(20));
+  }
+}
+
 Co<void> Container::UndoCreate() {
   const Time limit = Limit(kNever);
   if (init_.io) co_await init_.io->Close();
@@ -134,6 +154,7 @@ Co<void> Container::UndoCreate() {
     const RuntimeOutcome deleted = co_await runtime_->Run(DeleteArguments(id(), true), limit);
     if (!deleted.ok && runtime_->Knows(id())) Log("undo create: " + deleted.error);
   }
+  if (create_killed_ && !options_.systemd_cgroup) co_await RemoveCgroups();
   if (mounted_) {
     const auto unmounted =
         co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
 
+#include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
 #include "shim/task/rootfs.h"
 
@@ -111,7 +110,7 @@ Co<Reply<messages::DeleteResponse>> Container::DeleteExec(std::string exec_id, T
     co_await exec->io->Drain(DrainLimit(deadline));
     co_await exec->io->Close();
   }
-  ::unlink(InBundle(exec_id + ".pid").c_str());
+  RemovePidFile(InBundle(exec_id + ".pid"));
   execs_.erase(exec_id);
   co_return Outcome(*exec);
 }

@@ -64,6 +64,8 @@ Co<Reply<messages::WaitResponse>> Container::Wait(std::string exec_id, Time dead
   co_return response;
 }
 
+bool Container::HasStats() const { return cgroup_ && cgroup_->Exists(); }
+
 Reply<messages::StatsResponse> Container::Stats() {
   if (!cgroup_) return wire::MakeStatus(wire::RpcCode::kNotFound, "cgroup does not exist");
   const Time now = Clock::now();

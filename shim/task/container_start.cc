@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,6 +6,7 @@
 #include "shim/json/process_edit.h"
 #include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
+#include "shim/task/kill_session.h"
 #include "shim/task/scoped_file.h"
 
 namespace gantry::shim {
@@ -103,6 +102,7 @@ Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process>
   exec->starting = true;
   exits_.ExecStarting();
   const wire::RpcStatus status = co_await RunExec(exec, limit);
+  LookForOrphans();
   exec->starting = false;
   if (status.ok()) co_return messages::StartResponse{.pid = static_cast<uint32_t>(exec->pid)};
   if (exec->io) co_await exec->io->Close();
@@ -110,6 +110,14 @@ Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process>
   exec->ended.Set();
   exits_.ExecDone();
   co_return status;
+}
+
+// Kills a process that the runtime made and nobody is to know of.
+void Container::Discard(pid_t pid) {
+  // One that has been reaped is not signalled: its pid may be another's.
+  const auto gone = std::make_shared<bool>(false);
+  context_.ledger.Own(pid, [gone](const Exit&) { *gone = true; });
+  if (!*gone) KillSession(pid, cgroup_);
 }
 
 Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit) {
@@ -124,24 +132,28 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   if (auto written = process_file.Write(exec->exec_spec); !written)
     co_return Unknown(prefix + written.error().Text());
 
+  const std::string pid_file = InBundle(exec_id + ".pid");
+  RemovePidFile(pid_file);  // of an earlier one
   const auto pending = context_.ledger.Begin();
   auto command = runtime_->Spawn(ExecArguments({.process_file = process_file.path(),
-                                                .pid_file = InBundle(exec_id + ".pid"),
+                                                .pid_file = pid_file,
                                                 .console_socket = exec->io->console_socket()},
                                                id()),
                                  {.stdio = exec->io->RuntimeStdio()}, limit);
   if (!command) co_return Unknown(prefix + command.error().Text());
   exec->io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
-  if (!outcome.ok) co_return Failure(prefix, outcome);
-  auto pid = ReadPidFile(InBundle(exec_id + ".pid"));
+  auto pid = ReadPidFile(pid_file);
+  // It could not clean up, or it told no pid of what it made.
+  if (outcome.killed || (outcome.ok && !pid)) orphans_possible_ = true;
+  if (!outcome.ok) {
+    if (pid) Discard(*pid);
+    co_return Failure(prefix, outcome);
+  }
   if (!pid) co_return Unknown(prefix + pid.error().Text());
   auto connected = co_await exec->io->Connect(Clock::now() + kIoPatience);
   if (!connected) {
-    // One that has been reaped is not signalled: its pid may be another's.
-    const auto gone = std::make_shared<bool>(false);
-    context_.ledger.Own(*pid, [gone](const Exit&) { *gone = true; });
-    if (!*gone) ::kill(*pid, SIGKILL);
+    Discard(*pid);
     co_return Unknown(prefix + connected.error().Text());
   }
   exec->pid = *pid;

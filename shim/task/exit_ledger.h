@@ -48,6 +48,9 @@ class ExitLedger {
   // nothing is kept: it was a descendant that lost its parent.
   void Ended(const Exit& exit);
 
+  bool Owns(pid_t pid) const { return owners_.contains(pid); }
+  // Commands under way that may make a process.
+  size_t pending() const { return pending_; }
   size_t owned() const { return owners_.size(); }
   size_t orphans() const { return orphans_.size(); }
 

@@ -12,8 +12,9 @@
 
 namespace gantry::shim {
 
-TaskService::TaskService(TaskContext& context, std::function<Co<void>()> shut_down)
-    : context_(context), shut_down_(std::move(shut_down)) {
+TaskService::TaskService(TaskContext& context, std::function<Co<void>()> shut_down,
+                         std::function<bool()> in_use)
+    : context_(context), shut_down_(std::move(shut_down)), in_use_(std::move(in_use)) {
   Register("Create", &TaskService::Create);
   Register("Start", &TaskService::Start);
   Register("Delete", &TaskService::Delete);
@@ -64,6 +65,12 @@ Co<std::shared_ptr<Container>> TaskService::FindMade(const std::string& id) cons
   co_return Find(id);
 }
 
+std::vector<std::string> TaskService::ids() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, container] : containers_) ids.push_back(id);
+  return ids;
+}
+
 wire::RpcStatus TaskService::NotCreated() {
   return wire::MakeStatus(wire::RpcCode::kNotFound, "container not created");
 }
@@ -74,6 +81,7 @@ void TaskService::OutOfMemory(const std::string& id) {
 
 TaskService::Answered<messages::CreateTaskResponse> TaskService::Create(
     messages::CreateTaskRequest request, Time deadline) {
+  last_create_ = Clock::now();
   if (!IsIdentifier(request.id)) {
     co_return wire::MakeStatus(wire::RpcCode::kInvalidArgument,
                                "container id \"" + request.id + "\"");
@@ -84,6 +92,8 @@ TaskService::Answered<messages::CreateTaskResponse> TaskService::Create(
   }
   if (stopping_)
     co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition, "the shim is shutting down");
+  if (closed_ > 0)
+    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition, "the sandbox is stopped");
   if (containers_.contains(request.id) || creating_.contains(request.id)) {
     co_return wire::MakeStatus(wire::RpcCode::kAlreadyExists, "container " + request.id);
   }
@@ -187,30 +197,33 @@ TaskService::Answered<messages::Empty> TaskService::CloseIO(messages::CloseIOReq
   co_return container->CloseStdin(request.exec_id);
 }
 
+// What asks, rather than changes, waits for nothing: of a container that is being made there is
+// nothing to tell yet.
+
 TaskService::Answered<messages::StateResponse> TaskService::State(messages::StateRequest request,
                                                                   Time /*deadline*/) {
-  const auto container = co_await FindMade(request.id);
+  const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->State(request.exec_id);
 }
 
 TaskService::Answered<messages::WaitResponse> TaskService::Wait(messages::WaitRequest request,
                                                                 Time deadline) {
-  const auto container = co_await FindMade(request.id);
+  const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return co_await container->Wait(std::move(request.exec_id), deadline);
 }
 
 TaskService::Answered<messages::PidsResponse> TaskService::Pids(messages::PidsRequest request,
                                                                 Time /*deadline*/) {
-  const auto container = co_await FindMade(request.id);
+  const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->Pids();
 }
 
 TaskService::Answered<messages::StatsResponse> TaskService::Stats(messages::StatsRequest request,
                                                                   Time /*deadline*/) {
-  const auto container = co_await FindMade(request.id);
+  const auto container = Find(request.id);
   if (!container) co_return NotCreated();
   co_return container->Stats();
 }
@@ -226,7 +239,7 @@ TaskService::Answered<messages::ConnectResponse> TaskService::Connect(
 
 TaskService::Answered<messages::Empty> TaskService::Shutdown(messages::ShutdownRequest /*request*/,
                                                              Time /*deadline*/) {
-  if (containers() == 0 && !stopping_) {
+  if (containers() == 0 && !stopping_ && !in_use_()) {
     stopping_ = true;
     co_await shut_down_();
   }

@@ -211,8 +211,9 @@ void Settler::Record(TryPtr attempt) {
     return;
   }
   attempt->decided = true;
-  Settled(intent);
+  // Told before the keys are let go: whoever waits for them has then heard of the commit.
   if (recorded.ok()) committed_(intent);
+  Settled(intent);
 }
 
 void Settler::Drop(TryPtr attempt, std::string_view why) {

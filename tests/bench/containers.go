@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	containerd "github.com/containerd/containerd/v2/client"
@@ -152,12 +153,27 @@ func execs(ctx context.Context, b *bench, ociRuntime string) error {
 		sleepers[d] = s
 	}
 	rounds, group := b.count(b.set.rounds, 3), "exec /bin/true, "+ociRuntime
+	shims := map[*daemon]int{}
+	before := map[*daemon]time.Duration{}
+	for d, s := range sleepers {
+		shim, err := shimOf(s.container.ID())
+		if err != nil {
+			return err
+		}
+		shims[d] = shim
+		if before[d], err = cpuOfProcess(shim); err != nil {
+			return err
+		}
+	}
 	err := b.cpuOf(group, rounds+1, func() error {
 		return b.inTurns(ctx, rounds, func(ctx context.Context, d *daemon, to *recorder) error {
 			return execOnce(ctx, sleepers[d].task, to, group, b.name("exec"))
 		})
 	})
 	for d, s := range sleepers {
+		if used, read := cpuOfProcess(shims[d]); read == nil {
+			b.results.add(group, "shim's CPU, each", "ms", d.name, milliseconds(used-before[d])/float64(rounds+1))
+		}
 		if ended := s.end(d.in(ctx)); err == nil {
 			err = ended
 		}

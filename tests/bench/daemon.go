@@ -40,9 +40,10 @@ func newDaemon(name, place string, set settings) (*daemon, error) {
 
 func (d *daemon) path(name string) string { return filepath.Join(d.dir, name) }
 
-// config is the same for both. CRI and what serves it alone are off: gantryd is not measured against their memory.
+// config is the same for both, but for the shim. CRI and what serves it alone are off: gantryd is not measured against their
+// memory.
 func (d *daemon) config() string {
-	return fmt.Sprintf(`version = 3
+	text := fmt.Sprintf(`version = 3
 root = %q
 state = %q
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
@@ -52,6 +53,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 [plugins.'io.containerd.internal.v1.opt']
   path = %q
 `, d.path("root"), d.path("state"), d.socket(), d.path("opt"))
+	if d.name != "gantryd" {
+		return text
+	}
+	instead := ""
+	if d.set.ownShim != "" {
+		instead = fmt.Sprintf("%q = %q", runcRuntime, d.set.ownShim)
+	}
+	return text + fmt.Sprintf("[plugins.'io.containerd.shim.v1.manager']\nruntimes = {%s}\n", instead)
 }
 
 func (d *daemon) socket() string { return d.path("d.sock") }

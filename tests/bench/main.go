@@ -23,6 +23,7 @@ type settings struct {
 	work      string // folder on a disk that no daemon uses
 	cgroup    string // name of the cgroups' parent, and of the containerd namespace
 	shimDir   string // goes first on the daemons' PATH
+	ownShim   string // what gantryd runs in the place of that shim; empty: that shim too
 	makeImage string // path of the script that makes and pushes images
 	registry  string // address of the registry on loopback
 	keepLogs  string // folder for the daemons' logs
@@ -38,6 +39,7 @@ func main() {
 	flag.StringVar(&set.work, "work", "", "set by the script")
 	flag.StringVar(&set.cgroup, "cgroup", "bench", "set by the script")
 	flag.StringVar(&set.shimDir, "shim-dir", "", "set by the script")
+	flag.StringVar(&set.ownShim, "gantryd-shim", "", "set by the script")
 	flag.StringVar(&set.makeImage, "make-image", "", "set by the script")
 	flag.StringVar(&set.registry, "registry", "127.0.0.1:5000", "set by the script")
 	gantryd := flag.String("gantryd", "", "set by the script: BINARY,FOLDER")
@@ -101,6 +103,9 @@ var measurements = []struct {
 	{"run crun", func(ctx context.Context, b *bench) error { return runContainers(ctx, b, "crun") }},
 	{"exec runc", func(ctx context.Context, b *bench) error { return execs(ctx, b, "runc") }},
 	{"exec crun", func(ctx context.Context, b *bench) error { return execs(ctx, b, "crun") }},
+	{"added runc", func(ctx context.Context, b *bench) error { return addedToRuntime(ctx, b, "runc") }},
+	{"added crun", func(ctx context.Context, b *bench) error { return addedToRuntime(ctx, b, "crun") }},
+	{"logs", logs},
 	{"parallel runc", func(ctx context.Context, b *bench) error { return runParallel(ctx, b, "runc") }},
 	{"parallel crun", func(ctx context.Context, b *bench) error { return runParallel(ctx, b, "crun") }},
 	{"pull", pull},

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Memory of idle shims, ours beside the stock one, both under containerd 2.4.2: tests/bench/shim_memory.sh. Needs root.
 #
-# Each shim has one running container with null IO and is looked at (/proc/PID/smaps_rollup) two seconds after the last
+# Each shim has one running container with null IO and is looked at (/proc/PID/smaps_rollup) four seconds after the last
 # start: alone, and among COUNT. Kilobytes; of several, the mean, and for PSS the largest too. PSS divides a page among
 # those that map it, so a shim alone pays for all text that it touches.
 #
@@ -52,11 +52,11 @@ measure() { # SHIM
   local i
   ln -sfn "$(binary_of "$1")" $work/path/containerd-shim-runc-v2
   start_idle 1
-  sleep 2
+  sleep 4
   report "$1" 1
   if [ "$COUNT" -gt 1 ]; then
     for i in $(seq 2 "$COUNT"); do start_idle "$i"; done
-    sleep 2
+    sleep 4
     report "$1" "$COUNT"
   fi
   for i in $(seq "$COUNT"); do remove_container "idle-$i" >/dev/null; done

@@ -309,12 +309,16 @@ func TestS149_NoDescriptors(t *testing.T) {
 	b.delete()
 }
 
-func linksUBSan(t *testing.T, program string) bool {
+func linksUBSan(t *testing.T, program string) bool { return linksAnyOf(t, program, "libubsan") }
+
+func linksAnyOf(t *testing.T, program string, names ...string) bool {
 	t.Helper()
 	file, err := elf.Open(program)
 	ok(t, err)
 	defer file.Close()
 	libraries, err := file.ImportedLibraries()
 	ok(t, err)
-	return slices.ContainsFunc(libraries, func(name string) bool { return strings.HasPrefix(name, "libubsan") })
+	return slices.ContainsFunc(libraries, func(library string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(library, name) })
+	})
 }

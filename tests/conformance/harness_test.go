@@ -130,6 +130,14 @@ func gantryOnly(t testing.TB, reason string) {
 	}
 }
 
+// ownShimOnly ends the test where the stock shim runs: what follows is a place where ours deliberately differs.
+func ownShimOnly(t testing.TB, reason string) {
+	t.Helper()
+	if run.shimDir != "" && os.Getenv("GANTRY_RUN_ALL") == "" {
+		t.Skip("the stock shim: " + reason)
+	}
+}
+
 // daemonOptions describe one daemon under test.
 type daemonOptions struct {
 	name    string   // folder name below the work folder
@@ -140,6 +148,7 @@ type daemonOptions struct {
 	disable []string // further disabled plugins
 	pathDir string   // folder that goes on PATH before the shim's
 	userns  bool     // in a user namespace of its own, with the same ids but fewer of them
+	pidns   bool     // in a PID namespace of its own, with few pids
 }
 
 // daemon is one running daemon with private root, state and socket.
@@ -188,9 +197,14 @@ func (d *daemon) baseConfig() string {
 		"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
 		"io.containerd.podsandbox.controller.v1.podsandbox", "io.containerd.nri.v1.nri",
 	}, d.opts.disable...)
-	return fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [%s]\n"+
+	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [%s]\n"+
 		"[plugins.'io.containerd.internal.v1.opt']\npath = %q\n",
 		d.root, d.state, `"`+strings.Join(off, `", "`)+`"`, filepath.Join(d.dir, "opt"))
+	if run.daemon == "gantryd" && run.shimDir != "" {
+		// The shim there is meant, not gantryd's own.
+		text += "[plugins.'io.containerd.shim.v1.manager']\nruntimes = {}\n"
+	}
+	return text
 }
 
 // launch makes and starts a daemon and waits until it serves.
@@ -240,6 +254,10 @@ func (d *daemon) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// withFewPids runs a program where pids begin anew after 400. Only since Linux 6.14 that is the namespace's own affair.
+const withFewPids = `mount -t proc proc /proc && echo 400 >/proc/sys/kernel/pid_max
+exec "$0" "$@"`
+
 func (d *daemon) spawn() error {
 	log, err := os.OpenFile(d.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -255,6 +273,10 @@ func (d *daemon) spawn() error {
 		d.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
 		d.cmd.SysProcAttr.UidMappings, d.cmd.SysProcAttr.GidMappings = ids, ids
 		d.cmd.SysProcAttr.GidMappingsEnableSetgroups = true
+	}
+	if d.opts.pidns {
+		d.cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
+		d.cmd.Path, d.cmd.Args = "/bin/sh", append([]string{"sh", "-c", withFewPids}, d.cmd.Args...)
 	}
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {

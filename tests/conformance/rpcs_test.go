@@ -28,7 +28,7 @@ var services = []grpc.ServiceDesc{
 	containersapi.Containers_ServiceDesc, contentapi.Content_ServiceDesc, diffapi.Diff_ServiceDesc,
 	eventsapi.Events_ServiceDesc, imagesapi.Images_ServiceDesc, introspectionapi.Introspection_ServiceDesc,
 	leasesapi.Leases_ServiceDesc, mountsapi.Mounts_ServiceDesc, namespacesapi.Namespaces_ServiceDesc,
-	sandboxapi.Store_ServiceDesc, snapshotsapi.Snapshots_ServiceDesc, streamingapi.Streaming_ServiceDesc,
+	sandboxapi.Controller_ServiceDesc, sandboxapi.Store_ServiceDesc, snapshotsapi.Snapshots_ServiceDesc, streamingapi.Streaming_ServiceDesc,
 	tasksapi.Tasks_ServiceDesc, versionapi.Version_ServiceDesc,
 }
 

@@ -158,17 +158,19 @@ func (h *privateHost) owns(pid int, line string) bool {
 	return err == nil && strings.Contains(string(groups), ":"+cgroupRootOf(h.dir)+"/")
 }
 
-// killLeftovers ends, by pid, every process of the run and says which they were.
+// killLeftovers ends, by pid, every process of the run and says which they were. One that has no command line any more is ending; it
+// counts when it has not ended after a second.
 func (h *privateHost) killLeftovers() []string {
+	const rounds = 20
 	var left []string
-	for round := 0; round < 20; round++ {
+	for round := 0; round < rounds; round++ {
 		found := 0
 		for pid, line := range processes("") {
 			if !h.owns(pid, line) {
 				continue
 			}
 			found++
-			if round == 0 {
+			if (round == 0 && line != "") || (round == rounds-1 && line == "") {
 				left = append(left, fmt.Sprintf("%d %s", pid, line))
 			}
 			_ = syscall.Kill(pid, syscall.SIGKILL)

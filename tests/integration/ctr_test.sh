@@ -3,7 +3,7 @@
 # The command set of an unmodified ctr (CTR=2.4 or 1.6) against the daemon under test.
 . "$(dirname "$0")/lib/harness.sh"
 . "$(dirname "$0")/ctr/ground.sh"
-label="ctr $CTR, shim $SHIM"
+label="ctr $CTR, $(standing)"
 cases=$(dirname "$0")/ctr
 
 if [[ $DAEMON = containerd* ]]; then
@@ -20,4 +20,4 @@ prepare set_up
 mark_clean
 
 run_cases "$cases/start.sh" "$cases/images.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" \
-  "$cases/stores.sh" "$cases/daemon.sh" "$cases/end.sh"
+  "$cases/stores.sh" "$cases/sandboxes.sh" "$cases/daemon.sh" "$cases/end.sh"

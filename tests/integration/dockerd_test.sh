@@ -3,7 +3,7 @@
 # Debian's dockerd 20.10, unmodified, with the daemon under test as its containerd.
 . "$(dirname "$0")/lib/harness.sh"
 . "$lib/dockerd.sh"
-label="dockerd, shim $SHIM"
+label="dockerd, $(standing)"
 
 image=$registry/busybox:1
 after_failure() { docker ps -aq | xargs -r /usr/bin/docker -H unix:///run/docker.sock rm -f; }
@@ -28,7 +28,7 @@ test_run_rm() {
   prints 'second layer' docker run --rm $image cat /etc/layer2
   exits 42 docker run --rm $image sh -c 'exit 42'
   same 'from outside' "$(echo 'from outside' | docker run --rm -i $image cat)"
-  refuses 'executable file not found' docker run --rm $image no-such-command
+  refuses 'executable file .*not found' docker run --rm $image no-such-command
   prints '' docker ps -aq
 }
 
@@ -106,7 +106,7 @@ test_exec() {
   docker exec -d busy sleep 2000
   two() { [ "$(docker top busy | tail -n +2 | wc -l)" = 2 ]; }
   within 5 two
-  matches 'executable file not found' "$(docker exec busy no-such-command 2>&1 || true)"
+  matches 'executable file .*not found' "$(docker exec busy no-such-command 2>&1 || true)"
   remove busy
 }
 

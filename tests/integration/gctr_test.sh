@@ -24,4 +24,4 @@ mark_clean
 
 run_cases "$here/ctr/start.sh" "$here/ctr/images.sh" "$here/ctr/run.sh" "$here/ctr/run_io.sh" "$here/ctr/tasks.sh" \
   "$here/ctr/stores.sh" "$here/ctr/daemon.sh" "$here/gctr/command_line.sh" "$here/gctr/spec.sh" "$here/gctr/images.sh" \
-  "$here/gctr/processes.sh" "$here/ctr/end.sh"
+  "$here/gctr/processes.sh" "$here/gctr/shim.sh" "$here/ctr/end.sh"

@@ -26,7 +26,7 @@ class IngestStream {
       const content::WriteContentRequest& request) {
     content::WriteContentResponse response;
     if (stream_->Write(request) && stream_->Read(&response)) return response;
-    const absl::Status status = FromGrpc(stream_->Finish());
+    absl::Status status = FromGrpc(stream_->Finish());
     if (status.ok()) return Internal("content ingest {}: ended early", request.ref());
     return status;
   }

@@ -103,7 +103,7 @@ absl::StatusOr<snapshots::Info> Snapshotter::Stat(const std::string& key) {
 }
 
 absl::StatusOr<bool> Snapshotter::Exists(const std::string& key) {
-  const absl::Status status = Stat(key).status();
+  absl::Status status = Stat(key).status();
   if (absl::IsNotFound(status)) return false;
   if (!status.ok()) return status;
   return true;

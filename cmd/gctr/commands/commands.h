@@ -22,6 +22,8 @@ void AddNamespaces(CommandGroup root);
 void AddOci(CommandGroup root);
 void AddPlugins(CommandGroup root);
 void AddRun(CommandGroup root, const Environment& environment);
+void AddSandboxes(CommandGroup root);
+void AddShim(CommandGroup root);
 void AddSnapshots(CommandGroup root, const Environment& environment);
 void AddTaskProcesses(CommandGroup& tasks);  // what starts processes or attaches to them
 void AddTasks(CommandGroup root);

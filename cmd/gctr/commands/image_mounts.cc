@@ -74,7 +74,7 @@ absl::StatusOr<int> Mount(Session& session, const Options& options) {
   ASSIGN_OR_RETURN(ProtoMounts mounts, OpenSnapshot(snapshotter, key, parent, options.rw));
   ASSIGN_OR_RETURN(mounts, ActivateMounts(*client, key, mounts));
   if (!target.empty()) {
-    const absl::Status mounted = MountThere(mounts, target);
+    absl::Status mounted = MountThere(mounts, target);
     if (!mounted.ok()) {
       snapshotter.RemoveIfThere(key).IgnoreError();  // else collected with the lease
       return mounted;

@@ -113,7 +113,7 @@ absl::StatusOr<int> Kill(Session& session, const Options& options) {
 // Deletes a process that has ended; with `force` one that runs is killed before.
 absl::StatusOr<uint32_t> DeleteProcess(TaskProcess& process, bool force) {
   if (force) {
-    const absl::Status killed = process.Kill(SIGKILL, process.exec_id().empty());
+    absl::Status killed = process.Kill(SIGKILL, process.exec_id().empty());
     if (killed.ok()) RETURN_IF_ERROR(process.Wait().status());
     if (!killed.ok() && !absl::IsNotFound(killed) && !absl::IsFailedPrecondition(killed)) {
       return killed;

@@ -7,8 +7,6 @@ namespace gantry::gctr {
 void AddUnserved(CommandGroup root) {
   root.AddUnserved({.names = {"install"}, .help = "Install a new package"});
   root.AddUnserved({.names = {"pprof"}, .help = "Profiles of the daemon"});
-  root.AddUnserved({.names = {"sandboxes", "sandbox", "sb", "s"}, .help = "Manage sandboxes"});
-  root.AddUnserved({.names = {"shim"}, .help = "Interact with a shim directly"});
 }
 
 }  // namespace gantry::gctr

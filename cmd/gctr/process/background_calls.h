@@ -26,7 +26,7 @@ class BackgroundCalls {
 
   // `start` is given context, request, response and callback for a method of a stub's async().
   template <typename Response, typename Request, typename Start>
-  void Add(Request request, Start start,
+  void Add(Request request, const Start& start,
            std::function<void(const grpc::Status&, const Response&)> done) {
     struct Call {
       grpc::ClientContext context;

@@ -12,9 +12,9 @@
 
 namespace gantry::testing {
 
-inline const absl::Status& StatusOf(const absl::Status& status) { return status; }
+inline absl::Status StatusOf(const absl::Status& status) { return status; }
 template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& value) {
+absl::Status StatusOf(const absl::StatusOr<T>& value) {
   return value.status();
 }
 
@@ -31,7 +31,8 @@ MATCHER_P(StatusIs, code, "has status code " + absl::StatusCodeToString(code)) {
 MATCHER_P2(StatusIs, code, message,
            "has status code " + absl::StatusCodeToString(code) + " and message") {
   *result_listener << StatusOf(arg).ToString();
-  const auto text = StatusOf(arg).message();
+  const ::absl::Status status = StatusOf(arg);
+  const auto text = status.message();
   return StatusOf(arg).code() == code &&
          ::testing::ExplainMatchResult(message, std::string(text.data(), text.size()),
                                        result_listener);

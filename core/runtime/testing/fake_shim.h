@@ -86,9 +86,26 @@ class FakeShim {
         Handle(name, call, std::move(payload), std::move(respond));
       };
     }
-    auto server = ttrpc::Server::Listen(*loop_, socket(), std::move(services));
+    if (serves_fast_) {
+      for (const std::string method : {"ExecSync", "CreateStart"}) {
+        services["gantry.shim.v1.Fast"][method] = [this, method](const ttrpc::ServerCall& call,
+                                                                 std::string payload,
+                                                                 ttrpc::Responder respond) {
+          Handle(method, call, std::move(payload), std::move(respond));
+        };
+      }
+    }
+    auto server =
+        ttrpc::Server::Listen(*loop_, socket(), std::move(services), {.max_open_calls = 1UL << 14});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+  }
+
+  // Serves gantry.shim.v1.Fast, too, to who connects from now on.
+  void ServeFast() {
+    serves_fast_ = true;
+    Die();
+    Listen();
   }
 
   // Goes as a killed process does: all connections break, nobody listens any more.
@@ -228,6 +245,11 @@ class FakeShim {
       response.set_pid(request.exec_id().empty() ? kInitPid : kInitPid + 1);
       return response.SerializeAsString();
     });
+    On("CreateStart", [](const std::string&) -> Answer {
+      ::containerd::task::v3::StartResponse response;
+      response.set_pid(kInitPid);
+      return response.SerializeAsString();
+    });
     On("Delete", [](const std::string&) -> Answer {
       ::containerd::task::v3::DeleteResponse response;
       response.set_pid(kInitPid);
@@ -249,6 +271,7 @@ class FakeShim {
 
   const std::filesystem::path directory_;
   const int version_;
+  bool serves_fast_ = false;
   absl::Time exit_time_ = absl::FromUnixSeconds(1'700'000'000);
   std::unique_ptr<ttrpc::Loop> loop_ = *ttrpc::Loop::Start("fake-shim");
   std::unique_ptr<ttrpc::Server> server_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A shim whose server tells each peer how it was started, line by line, and ends at a byte from it.
+// A shim whose server tells each peer how it was started, line by line, and ends at a byte from one
+// that it has accepted.
 // FAKE_SOCKET_DIRECTORY is where it makes its socket. A cgroup is a directory with a file
 // cgroup.procs.
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 
 #include "core/kernel/file.h"
 #include "core/kernel/unique_fd.h"
+#include "shim/group/connected_start.h"
 #include "shim/launch/main.h"
 
 namespace {
@@ -33,11 +35,15 @@ std::string Describe(const ServeOptions& options) {
          "\nevents=" + options.settings.events_address +
          "\npublish=" + options.settings.publish_binary +
          "\ndebug=" + (options.settings.debug ? "1" : "0") + "\npath=" + options.socket.path() +
+         "\nvariable=" + (std::getenv(gantry::shim::kSocketVariable) != nullptr ? "set" : "") +
          "\ncwd=" + (here != nullptr ? here : "") + "\nsubreaper=" + std::to_string(subreaper) +
          "\n";
 }
 
 int Serve(ServeOptions options) {
+  if (options.connection) {
+    kernel::WriteAll(options.connection.get(), Describe(options), "first peer").Ignore();
+  }
   while (true) {
     pollfd readable{.fd = options.socket.fd(), .events = POLLIN, .revents = 0};
     ::poll(&readable, 1, -1);

@@ -40,7 +40,9 @@ inline kernel::UniqueFd ConnectTo(const std::string& path) {
 
 class Peer {
  public:
-  Peer(Loop& loop, const std::string& path) : socket_(ConnectTo(path)) {
+  Peer(Loop& loop, const std::string& path) : Peer(loop, ConnectTo(path)) {}
+  // Over a connection that does not block.
+  Peer(Loop& loop, kernel::UniqueFd socket) : socket_(std::move(socket)) {
     if (!socket_) return;
     watch_ = std::make_unique<FdWatch>(loop, socket_.get(), [this](uint32_t) { OnReady(); });
     Arm();

@@ -15,7 +15,7 @@ test_plugins() {
 
 test_plugins_runtime() {
   [ "$CTR" = 2.4 ] || skip "ctr 1.6 has no such command"
-  [ "$SHIM" = 2.4 ] || skip "the shim of 1.6.20 tells nothing of itself"
+  [ "$SHIM" != debian ] || skip "the shim of 1.6.20 tells nothing of itself"
   same io.containerd.runc.v2 "$(ctr plugins inspect-runtime | jq -r .Name)"
   matches 'rprivate' "$(ctr plugins inspect-runtime | jq -c .Features)"
 }

@@ -51,7 +51,7 @@ test_tasks_exec_in_a_terminal() {
 
 test_tasks_exec_errors() {
   sleeper task-errors
-  refuses 'executable file not found' in_task task-errors no-such-command
+  refuses 'executable file .*not found' in_task task-errors no-such-command
   refuses 'not found' in_task absent true
   exec_detached --exec-id taken task-errors sleep 1000
   refuses 'already exists' ctr tasks exec --exec-id taken task-errors true

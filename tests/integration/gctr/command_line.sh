@@ -50,7 +50,7 @@ test_gctr_timeouts() {
 test_unserved_commands() {
   local command
   for command in 'images pull' 'images push' 'images export' 'images convert' 'content fetch' 'content push-object' \
-    'containers checkpoint' 'containers restore' 'install' 'sandboxes ls' 'shim state' 'pprof heap'; do
+    'containers checkpoint' 'containers restore' 'install' 'pprof heap'; do
     # shellcheck disable=SC2086
     refuses 'gctr: .*not served yet' ctr $command --plain-http x
   done

@@ -31,11 +31,20 @@ case $SHIM in
   gantry) shim_binary=$repo/build/$PRESET/bin/containerd-shim-gantry-v2 ;;
   *) echo "not ok $suite: no such SHIM: $SHIM"; exit 1 ;;
 esac
+oci_binary=$(command -v "$OCI") || { echo "not ok $suite: there is no $OCI"; exit 1; }
 for binary in "$daemon_binary" "$ctr_binary" "$shim_binary"; do
   if [ ! -x "$binary" ]; then echo "not ok $suite: $binary is not there"; exit 1; fi
 done
 
-ctr() { "$ctr_binary" -a $socket -n "$ns" "$@"; }
+ctr() {
+  local verb=1 by_name=()
+  if [ "${1:-}" = containers ]; then verb=2; fi
+  case "$RUNTIME ${*:1:verb}" in
+    ' '*) ;;
+    *' run' | *' containers create') by_name=(--runtime "$RUNTIME") ;;
+  esac
+  "$ctr_binary" -a $socket -n "$ns" "${@:1:verb}" "${by_name[@]}" "${@:verb+1}"
+}
 answers() { timeout 20 "$ctr_binary" -a $socket -n "$ns" "$@"; } # ctr that is given up in the end
 ctr_events() { exec "$ctr_binary" -a $socket -n "$ns" events "$@"; } # for the background, where its pid is wanted
 local_flag=() # for what would go through the Transfer service
@@ -54,12 +63,27 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 [debug]
   level = "debug"
 TOML
+  if uses_stock_shim; then
+    printf "[plugins.'io.containerd.shim.v1.manager']\n  runtimes = {}\n" >>$work/config.toml
+  fi
 }
 
-# launch_daemon starts it without waiting; the shim and nothing else is put before PATH.
+standing() { # what is unusual in what the cases run on, beside the shim
+  [ "$DAEMON" = gantryd ] || printf '%s, ' "$DAEMON"
+  printf 'shim %s' "$SHIM"
+  [ "$OCI" = runc ] || printf ', %s' "$OCI"
+  [ -z "$RUNTIME" ] || printf ', by name'
+}
+
+uses_stock_shim() { [ "$DAEMON" = gantryd ] && [ "$SHIM" != gantry ]; } # where it would run its own
+
+# launch_daemon starts it without waiting; the shim, and crun if that is to be run for runc, are put before PATH. gantryd
+# finds its own shim by itself.
 launch_daemon() {
   mkdir -p $work/path
-  ln -sfn "$shim_binary" $work/path/containerd-shim-runc-v2
+  if [ "$DAEMON" != gantryd ] || uses_stock_shim; then ln -sfn "$shim_binary" $work/path/containerd-shim-runc-v2; fi
+  if [ -n "$RUNTIME" ]; then ln -sfn "$shim_binary" "$work/path/$(shim_name "$RUNTIME")"; fi
+  if [ "$OCI" != runc ]; then make_oci_runtime; fi
   [ -e $work/config.toml ] || write_daemon_config
   local options
   mapfile -t options < <(sanitizer_options $work)
@@ -68,6 +92,26 @@ launch_daemon() {
   echo $! >$daemon_pid_file
   disown
 }
+
+# Debian's crun takes specifications up to 1.0 only, where clients write a later one.
+make_oci_runtime() {
+  [ ! -e $work/path/runc ] || return 0
+  cat >$work/path/runc <<SCRIPT
+#!/bin/bash
+bundle=.
+for ((n = 1; n < \$#; n++)); do
+  if [ "\${!n}" = --bundle ]; then next=\$((n + 1)) bundle=\${!next}; fi
+done
+if [[ " \$* " = *" create "* ]] && [ -e "\$bundle/config.json" ]; then
+  spec=\$(jq -c '.ociVersion = "1.0.2"' "\$bundle/config.json") && printf '%s' "\$spec" >"\$bundle/config.json"
+fi
+exec "$oci_binary" "\$@"
+SCRIPT
+  chmod 755 $work/path/runc
+}
+
+# io.containerd.gantry.v2 is run by containerd-shim-gantry-v2.
+shim_name() { local name=${1#io.containerd.}; echo "containerd-shim-${name//./-}"; } # RUNTIME
 
 daemon_serves() { ctr namespaces ls; }
 

@@ -50,8 +50,10 @@ refuses() { # REGEX COMMAND...: it fails, and says this on its standard error
   matches "$want" "$text"
 }
 
-within() { # SECONDS COMMAND...: until it succeeds
-  local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+patience=1 # a script on a slow machine raises it
+
+within() { # SECONDS COMMAND...: until it succeeds, or that many times patience have passed
+  local end=$((${EPOCHREALTIME/./} + $1 * 1000000 * patience))
   shift
   until "$@" >"$work/within.log" 2>&1; do
     if [ "${EPOCHREALTIME/./}" -ge $end ]; then

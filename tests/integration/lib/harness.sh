@@ -11,15 +11,18 @@
 # From the environment:
 #   DAEMON   gantryd (of PRESET's build, the default), containerd (2.4.2) or containerd-1.6 (Debian's): who is judged
 #   PRESET   release (default), dev or tsan
-#   SHIM     2.4 (default), debian (1.6.20, which containerd 2.4 cannot start) or gantry: whose shim the daemon finds under
-#            the name containerd-shim-runc-v2
+#   SHIM     whose shim runs what is asked for as io.containerd.runc.v2: gantry (the default of gantryd), 2.4 (the default
+#            of containerd) or debian (1.6.20, which containerd 2.4 cannot start)
+#   OCI      runc (default) or crun: what the shim runs for "runc"
+#   RUNTIME  the runtime that ctr names where it makes containers; the daemon's default if empty
 #   CTR      2.4 (default) or 1.6: the client that ctr() runs
 #   CASES    a regular expression: run only the cases that it matches (and test_first_*, test_last_*)
 #   KEEP_LOG a folder: leave the daemon's log and the cases' output there
 
 lib=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 repo=$(realpath "$lib/../../..")
-: "${DAEMON:=gantryd}" "${PRESET:=release}" "${SHIM:=2.4}" "${CTR:=2.4}" "${CASES:=}"
+: "${DAEMON:=gantryd}" "${PRESET:=release}" "${CTR:=2.4}" "${OCI:=runc}" "${RUNTIME:=}" "${CASES:=}"
+if [ "$DAEMON" = gantryd ]; then : "${SHIM:=gantry}"; else : "${SHIM:=2.4}"; fi
 
 enter_namespaces() { # replaces this process with the same script, inside
   local disk

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <optional>
+
+#include "shim/io/endpoint.h"
+
+namespace gantry::shim {
+
+// Finds the process of an exec whose runtime was killed before it told the pid: such a process has
+// lost its parent, so it is a child of the shim, and the pipes that it writes to are of its exec
+// alone.
+//
+// Threads: one.
+class LeftProcess {
+ public:
+  // The writing ends are open still.
+  explicit LeftProcess(const std::array<Pipe, 2>& pipes);
+
+  // To be asked after the runtime has been reaped. Nothing: there is none, or the kernel does not
+  // list children (CONFIG_PROC_CHILDREN).
+  std::optional<pid_t> Find() const;
+
+ private:
+  struct File {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const File&) const = default;
+  };
+  bool Has(pid_t pid) const;
+
+  std::array<File, 2> files_;
+};
+
+}  // namespace gantry::shim
