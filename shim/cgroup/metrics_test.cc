@@ -175,6 +175,20 @@ TEST_F(CgroupFilesTest, FiguresOfTheSchedulerComeBeforeThoseOfThrottling) {
   EXPECT_THAT(metrics.blkio->io_serviced_recursive, IsEmpty());
 }
 
+TEST_F(CgroupFilesTest, VersionOneHasNoLimitOfProcessesAs0) {
+  const SourcesV1 sources{.directory_of = [this](std::string_view) { return base_ + "/c"; },
+                          .huge_page_sizes = {},
+                          .partitions = ""};
+  Write("c/pids.current", "3\n");
+  Write("c/pids.max", "max\n");
+  auto metrics = ReadMetricsV1(sources);
+  EXPECT_EQ(metrics.pids->current, 3U);
+  EXPECT_EQ(metrics.pids->limit, 0U);
+  Write("c/pids.max", "64\n");
+  metrics = ReadMetricsV1(sources);
+  EXPECT_EQ(metrics.pids->limit, 64U);
+}
+
 TEST_F(CgroupFilesTest, AVanishedCgroupHasEmptyFigures) {
   const auto two = ReadMetricsV2(base_ + "/gone", {});
   EXPECT_TRUE(two.pids && two.cpu && two.memory && two.io && two.rdma);

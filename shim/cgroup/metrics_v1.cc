@@ -185,8 +185,10 @@ Metrics ReadMetricsV1(const SourcesV1& sources) {
     metrics.hugetlb = ReadHugePages(in, sources.huge_page_sizes);
   }
   if (const auto in = directory_of("pids"); !in.empty()) {
+    // Clients know a limit that is not set as 0 here, and as the largest number from version 2.
+    const uint64_t limit = ReadNumber(in + "/pids.max");
     metrics.pids = PidsStat{.current = ReadNumber(in + "/pids.current"),
-                            .limit = ReadNumber(in + "/pids.max")};
+                            .limit = limit == kUnlimited ? 0 : limit};
   }
   if (const auto in = directory_of("memory"); !in.empty()) {
     metrics.memory = ReadMemory(in);

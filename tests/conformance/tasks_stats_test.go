@@ -76,9 +76,7 @@ func TestS120_StatsOfWhatHasNoLimit(t *testing.T) {
 	}
 	var m cgroup1.Metrics
 	ok(t, proto.Unmarshal(metrics[0].Data.Value, &m))
-	if run.shimDir == "" { // the stock shim says 0
-		equal(t, "limit of pids", m.Pids.Limit, unset)
-	}
+	equal(t, "limit of pids", m.Pids.Limit, 0)
 	text, err := os.ReadFile(b.cgroup("memory", "memory.limit_in_bytes"))
 	ok(t, err)
 	equal(t, "limit of memory", fmt.Sprint(m.Memory.Usage.Limit), strings.TrimSpace(string(text)))
