@@ -105,16 +105,24 @@ std::optional<std::string> CgroupPathOf(const std::vector<CgroupMembership>& mem
   return std::nullopt;
 }
 
+std::optional<std::string> CgroupDirectory(CgroupMode mode,
+                                           const std::vector<CgroupMembership>& memberships,
+                                           std::string_view controller) {
+  const bool unified = mode == CgroupMode::kUnified;
+  const auto path = CgroupPathOf(memberships, unified ? std::string_view() : controller);
+  if (!path) return std::nullopt;
+  const std::string root = kCgroupRoot;
+  return unified ? root + *path : root + "/" + std::string(controller) + *path;
+}
+
 Result<std::string> CgroupDirectoryOf(pid_t pid, std::string_view controller) {
   auto mode = DetectCgroupMode();
   if (!mode) return mode.error();
   auto memberships = CgroupsOf(pid);
   if (!memberships) return memberships.error();
-  const bool unified = *mode == CgroupMode::kUnified;
-  const auto path = CgroupPathOf(*memberships, unified ? std::string_view() : controller);
-  if (!path) return Error{ENOENT, "find a cgroup of process " + std::to_string(pid)};
-  const std::string root = kCgroupRoot;
-  return unified ? root + *path : root + "/" + std::string(controller) + *path;
+  auto directory = CgroupDirectory(*mode, *memberships, controller);
+  if (!directory) return Error{ENOENT, "find a cgroup of process " + std::to_string(pid)};
+  return *std::move(directory);
 }
 
 }  // namespace gantry::kernel

@@ -45,6 +45,12 @@ Result<std::vector<CgroupMembership>> CgroupsOf(pid_t pid);
 std::optional<std::string> CgroupPathOf(const std::vector<CgroupMembership>& memberships,
                                         std::string_view controller);
 
+// The directory of a cgroup that CgroupsOf() told: in unified mode whatever the controller,
+// otherwise that of `controller` on version 1. Nothing when there is none.
+std::optional<std::string> CgroupDirectory(CgroupMode mode,
+                                           const std::vector<CgroupMembership>& memberships,
+                                           std::string_view controller);
+
 // The directory of a process's cgroup: in unified mode whatever the controller, otherwise that of
 // `controller` on version 1. ENOENT when it is in none.
 Result<std::string> CgroupDirectoryOf(pid_t pid, std::string_view controller);

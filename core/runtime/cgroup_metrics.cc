@@ -32,15 +32,17 @@ const std::string& CgroupPlace::Of(std::string_view controller) const {
 absl::StatusOr<CgroupPlace> FindCgroup(pid_t pid) {
   const auto mode = kernel::DetectCgroupMode();
   if (!mode) return NotFound("cgroup does not exist: {}", mode.error().Text());
+  const auto memberships = kernel::CgroupsOf(pid);
+  if (!memberships) return NotFound("cgroup does not exist: {}", memberships.error().Text());
   CgroupPlace place{.unified = *mode == kernel::CgroupMode::kUnified};
   if (place.unified) {
-    auto directory = kernel::CgroupDirectoryOf(pid, "");
-    if (!directory) return NotFound("cgroup does not exist: {}", directory.error().Text());
+    auto directory = kernel::CgroupDirectory(*mode, *memberships, "");
+    if (!directory) return NotFound("cgroup of process {} does not exist", pid);
     place.directory = *std::move(directory);
     return place;
   }
   for (const std::string_view controller : kControllers) {
-    auto directory = kernel::CgroupDirectoryOf(pid, controller);
+    auto directory = kernel::CgroupDirectory(*mode, *memberships, controller);
     if (directory) place.controllers.emplace(controller, *std::move(directory));
   }
   if (place.controllers.empty()) return NotFound("cgroup of process {} does not exist", pid);

@@ -340,6 +340,33 @@ TEST_F(StreamIoTest, DrainWaitsForAReaderOfWhatIsThere) {
   EXPECT_EQ(ReadToEnd(Open("out")), "");
 }
 
+TEST_F(StreamIoTest, WhatAClientTakesNoMoreOfIsDroppedOnceTheProcessHasEnded) {
+  StreamPeer& out = Open("c-stdout");
+  auto io = Make({.out = Uri("c-stdout")});
+  out.Grant(1000);
+  const auto process = Run(*io, "head -c 50000 /dev/zero");
+  RunUntil([&] { return out.Look(), out.text.size() == 1000; });
+  RunToExit(process);
+  io->ProcessExited();
+  out.HalfClose();
+  const Time begun = Clock::now();
+  EXPECT_TRUE(Await(io->Drain(In(seconds(20)))));
+  EXPECT_LT(Clock::now() - begun, seconds(10));
+  AwaitClose(*io);
+}
+
+TEST_F(StreamIoTest, ASteadyWriterOfShortLinesFillsNoClientsQueue) {
+  StreamPeer& out = Open("c-stdout");
+  auto io = Make({.out = Uri("c-stdout")});
+  const auto process =
+      Run(*io, "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo line $i; sleep 0.01; done");
+  const std::string text = ReadToEnd(out);
+  EXPECT_TRUE(text.ends_with("line 150\n"));
+  EXPECT_LE(out.messages, 64U);  // in a second and a half or more
+  RunToExit(process);
+  AwaitClose(*io);
+}
+
 TEST_F(StreamIoTest, WithoutOutputLeftADrainNeedsNoReader) {
   StreamPeer& out = Open("out");
   auto io = Make({.out = Uri("out")});

@@ -19,10 +19,14 @@
 namespace gantry::shim {
 namespace {
 
-// Go clients keep 64 messages that nobody has read, however short, and then give the stream up. So
-// short pieces are gathered for a moment, but for the first.
+// Go clients keep 64 messages that nobody has read, however short, and give the stream up a second
+// later. So short pieces are gathered for a moment, but for the first: the longer the more there
+// are of them, so that a client may stand still for some seconds.
 constexpr size_t kSmallBytes = 4096;
 constexpr std::chrono::milliseconds kPause{10};
+constexpr unsigned kPiecesToDouble = 8;
+constexpr unsigned kMostDoublings = 4;
+constexpr std::chrono::seconds kCountingTime{1};
 
 // A client that is alive has taken by then what it got.
 constexpr std::chrono::seconds kSettled{1};
@@ -54,6 +58,7 @@ void StreamOutput::Begin(kernel::UniqueFd source) {
 }
 
 void StreamOutput::Hurry() {
+  exited_ = true;
   hurry_ = true;
   Move();
   hurry_ = false;
@@ -76,6 +81,7 @@ void StreamOutput::Attach(StreamClient& client) {
   client_ = &client;
   settle_.Cancel();
   window_ = WindowOf(client);
+  refused_ = false;
   if (client.half_closed()) return TakeEnd();
   met_.Set();
   Move();
@@ -101,6 +107,7 @@ void StreamOutput::TakeCredit() {
 }
 
 void StreamOutput::TakeEnd() {
+  refused_ = true;
   client_->End(wire::MakeStatus(wire::RpcCode::kCanceled, "the client gives no more credit"));
 }
 
@@ -181,14 +188,24 @@ StreamOutput::Step StreamOutput::Read(char* data, size_t limit, size_t& size) {
     return Step::kEnd;
   }
   size = static_cast<size_t>(count);
-  next_piece_ = Clock::now() + kPause;
+  next_piece_ = Clock::now() + (size < kSmallBytes ? PauseAfterSmallPiece() : kPause);
   return Step::kMoved;
+}
+
+Clock::duration StreamOutput::PauseAfterSmallPiece() {
+  const Time now = Clock::now();
+  if (now - counting_since_ >= kCountingTime) {
+    small_pieces_ = now - counting_since_ < 2 * kCountingTime ? small_pieces_ / 2 : 0;
+    counting_since_ = now;
+  }
+  return kPause * (1U << std::min(++small_pieces_ / kPiecesToDouble, kMostDoublings));
 }
 
 // Nobody takes anything now. What hangs up has ended if nothing is left in it.
 void StreamOutput::AwaitClient() {
   pace_.Cancel();
   if (!begun_) return;
+  if (refused_ && exited_) return DropRest();
   if (source_) {
     if (Waiting() > 0) return source_ready_->Stop();
     pollfd source{.fd = source_.get(), .events = POLLIN, .revents = 0};
@@ -207,6 +224,15 @@ void StreamOutput::Finish() {
     client_->End({});
     settle_.After(kSettled);
   }
+  ended_.Set();
+}
+
+// Nobody is going to take it.
+void StreamOutput::DropRest() {
+  source_ready_.reset();
+  source_.Reset();
+  unproved_ = std::string();
+  sent_ = 0;
   ended_.Set();
 }
 

@@ -58,8 +58,10 @@ class StreamOutput final : private NamedStream {
   Step MoveOnce();
   Step Read(char* data, size_t limit, size_t& size);
   void StopReading();
+  Clock::duration PauseAfterSmallPiece();
   void AwaitClient();
   void Finish();
+  void DropRest();
   void Trim();
   void Settle();
   void Forget(size_t bytes);
@@ -77,7 +79,11 @@ class StreamOutput final : private NamedStream {
   size_t in_flight_ = 0;  // of that, what the kernel may not have taken
   size_t settling_ = 0;   // of what was sent, what is old enough when the timer comes
   bool client_deaf_ = false;
-  Time next_piece_;  // small ones come no sooner
+  bool refused_ = false;  // the last client has said that it takes nothing more
+  bool exited_ = false;
+  Time next_piece_;            // small ones come no sooner
+  Time counting_since_;        // for less than a second
+  unsigned small_pieces_ = 0;  // since then, and half of those before
   std::optional<Readiness> source_ready_;
   Timer pace_;
   Timer settle_;

@@ -88,6 +88,15 @@ void ScanProcess(JsonReader& json, SpecSummary& summary) {
   }
 }
 
+void ScanHooks(JsonReader& json, SpecSummary& summary) {
+  if (!json.EnterObject()) return;
+  while (json.NextKey()) {
+    if (json.EnterArray()) {
+      while (json.NextElement()) summary.hooks = true;
+    }
+  }
+}
+
 }  // namespace
 
 kernel::Result<SpecSummary> ScanSpec(std::string_view text,
@@ -102,6 +111,8 @@ kernel::Result<SpecSummary> ScanSpec(std::string_view text,
       ScanLinux(json, summary);
     } else if (*key == "process") {
       ScanProcess(json, summary);
+    } else if (*key == "hooks") {
+      ScanHooks(json, summary);
     }
   }
   if (!json.Finish()) return json.Error("read OCI spec");

@@ -19,6 +19,7 @@ struct SpecSummary {
   bool private_pid_namespace = false;
   std::string cgroups_path;  // linux.cgroupsPath
   bool terminal = false;     // process.terminal
+  bool hooks = false;        // some program runs at some moment of its life
 };
 
 // Reads the text of a spec. Of its annotations only those in `wanted_annotations` are kept. Parts

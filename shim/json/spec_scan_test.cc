@@ -52,6 +52,12 @@ TEST(SpecScanTest, AnEmptySpecHasNothing) {
   EXPECT_FALSE(summary.terminal);
 }
 
+TEST(SpecScanTest, HooksAreThereOrNot) {
+  EXPECT_FALSE(Scan(R"({"hooks":{}})").hooks);
+  EXPECT_FALSE(Scan(R"({"hooks":{"prestart":[],"poststop":null},"linux":{}})").hooks);
+  EXPECT_TRUE(Scan(R"({"hooks":{"prestart":[],"poststop":[{"path":"/bin/a"}]}})").hooks);
+}
+
 TEST(SpecScanTest, APidNamespaceIsPrivateUnlessItIsJoined) {
   const auto is_private = [](const std::string& namespaces) {
     return Scan(R"({"linux":{"namespaces":)" + namespaces + "}}").private_pid_namespace;

@@ -9,6 +9,7 @@ namespace gantry::shim {
 struct Event::Waiter {
   Event& event;
   Time deadline;
+  GiveUp* give_up = nullptr;
   bool happened = false;
   std::coroutine_handle<> self;
   std::list<Waiter*>::iterator place;
@@ -18,23 +19,41 @@ struct Event::Waiter {
   void await_suspend(std::coroutine_handle<> handle) {
     self = handle;
     place = event.waiters_.insert(event.waiters_.end(), this);
+    if (give_up != nullptr) {
+      give_up->wake_ = [this] {
+        event.waiters_.erase(place);
+        Woken();
+      };
+    }
     if (deadline == kNever) return;
     limit.emplace(event.loop_, [this] {
       event.waiters_.erase(place);
+      if (give_up != nullptr) give_up->wake_ = nullptr;
       self.resume();
     });
     limit->At(deadline);
   }
   bool await_resume() const noexcept { return happened; }
+
+  // Nothing else wakes it any more.
+  void Woken() {
+    if (limit) limit->Cancel();
+    if (give_up != nullptr) give_up->wake_ = nullptr;
+    event.loop_.Post([waiter = self] { waiter.resume(); });
+  }
 };
+
+void GiveUp::Now() {
+  given_up_ = true;
+  if (const std::function<void()> wake = wake_) wake();
+}
 
 void Event::Set() {
   if (set_) return;
   set_ = true;
   for (Waiter* waiter : waiters_) {
     waiter->happened = true;
-    if (waiter->limit) waiter->limit->Cancel();
-    loop_.Post([self = waiter->self] { self.resume(); });
+    waiter->Woken();
   }
   waiters_.clear();
 }
@@ -42,6 +61,13 @@ void Event::Set() {
 Co<bool> Event::Wait(Time deadline) {
   if (set_) co_return true;
   Waiter waiter{.event = *this, .deadline = deadline};
+  co_return co_await waiter;
+}
+
+Co<bool> Event::Wait(Time deadline, GiveUp& give_up) {
+  if (set_) co_return true;
+  if (give_up.given_up_) co_return false;
+  Waiter waiter{.event = *this, .deadline = deadline, .give_up = &give_up};
   co_return co_await waiter;
 }
 

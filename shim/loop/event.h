@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <utility>
@@ -13,6 +14,20 @@
 #include "shim/loop/loop.h"
 
 namespace gantry::shim {
+
+// By which one who waits for an event is told to wait no longer, now or before it waits.
+class GiveUp {
+ public:
+  GiveUp() = default;
+  GiveUp(const GiveUp&) = delete;
+
+  void Now();
+
+ private:
+  friend class Event;
+  bool given_up_ = false;
+  std::function<void()> wake_;  // while one waits
+};
 
 // Something that happens once, with any number of waiters, who go on in the turn after. Outlives
 // its waiters.
@@ -26,6 +41,8 @@ class Event {
 
   // True once it has happened; false at the deadline.
   Co<bool> Wait(Time deadline = kNever);
+  // False also once `give_up` is told so.
+  Co<bool> Wait(Time deadline, GiveUp& give_up);
 
  private:
   struct Waiter;

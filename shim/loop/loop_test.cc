@@ -206,6 +206,36 @@ TEST_F(LoopTest, AnEventLetsEveryWaiterOnInOrderAndGivesUpAtTheDeadline) {
   EXPECT_EQ(loop_.timers(), 1U);  // the test's own
 }
 
+Co<void> NoteWaitUnlessGivenUp(Event& event, Time deadline, GiveUp& give_up, std::string& order,
+                               char name) {
+  order += co_await event.Wait(deadline, give_up) ? name : '-';
+}
+
+TEST_F(LoopTest, WhoIsToldToWaitNoLongerGoesOnOnce) {
+  Event event(loop_);
+  std::string order;
+  GiveUp before, early, late, at_once, unused;
+  before.Now();
+  Start(NoteWaitUnlessGivenUp(event, kNever, before, order, 'x'));
+  EXPECT_EQ(order, "-");
+  Start(NoteWaitUnlessGivenUp(event, Clock::now() + milliseconds(1), late, order, 'x'));
+  Start(NoteWaitUnlessGivenUp(event, Clock::now() + std::chrono::hours(1), early, order, 'x'));
+  Start(NoteWaitUnlessGivenUp(event, kNever, at_once, order, 'a'));
+  Start(NoteWaitUnlessGivenUp(event, kNever, unused, order, 'b'));
+  early.Now();
+  early.Now();
+  Timer set(loop_, [&] {
+    late.Now();
+    event.Set();
+    at_once.Now();
+    loop_.Post([&] { loop_.Stop(); });
+  });
+  set.After(milliseconds(10));
+  loop_.Run();
+  EXPECT_EQ(order, "---ab");
+  EXPECT_EQ(loop_.timers(), 1U);  // the test's own
+}
+
 Co<void> Pass(Loop& loop, Turnstile& turnstile, std::string& order, char name) {
   const auto turn = co_await turnstile.Enter();
   order += name;

@@ -7,8 +7,11 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "core/kernel/result.h"
 #include "core/kernel/subprocess.h"
 #include "shim/loop/co.h"
 #include "shim/loop/event.h"
@@ -23,6 +26,16 @@ struct Exit {
   std::chrono::system_clock::time_point at;  // taken right after the wait
 };
 
+// What becomes of the children that no Exited() waits for.
+struct OtherChildren {
+  std::function<void(const Exit&)> ended;
+  // Whether one that has ended stays as it is for now: its pid is nobody else's until it is reaped.
+  // It is asked about again at each Reap(). Null: none does.
+  std::function<bool(pid_t)> keep;
+  // Those whose end is told even while others stay.
+  std::function<std::vector<pid_t>()> awaited;
+};
+
 // Reaps every child of this process, those too that came to it as their subreaper. Nobody else may
 // wait for children. A child is known by its pid until it is reaped here, so that no pid is taken
 // for another's.
@@ -30,16 +43,22 @@ class Children {
  public:
   using Handler = std::function<void(const Exit&)>;
 
-  // `others` gets the end of each child that no Exited() waits for.
-  Children(Loop& loop, Handler others) : loop_(loop), others_(std::move(others)) {}
+  Children(Loop& loop, Handler others)
+      : Children(loop, OtherChildren{.ended = std::move(others)}) {}
+  Children(Loop& loop, OtherChildren others) : loop_(loop), others_(std::move(others)) {}
   Children(const Children&) = delete;
 
   // Waits for the end of a child that this process has just started. Call it in the same turn: a
   // child that is reaped before goes to `others`.
   Co<Exit> Exited(pid_t pid);
 
-  // Takes all that have ended. To be called at SIGCHLD, and whenever a signal may have been missed.
+  // Takes all that have ended. To be called at SIGCHLD, whenever a signal may have been missed, and
+  // when what was kept may go.
   void Reap();
+
+  // Reaps that child, which none of the others gets to see; nothing while it runs. ECHILD: it is no
+  // child, or was reaped.
+  static kernel::Result<std::optional<Exit>> Take(pid_t pid);
 
   size_t awaited() const { return awaited_.size(); }
 
@@ -50,8 +69,11 @@ class Children {
     Exit exit;
   };
 
+  void ReapAwaited();
+  void ReapOne(pid_t pid);
+
   Loop& loop_;
-  const Handler others_;
+  const OtherChildren others_;
   std::map<pid_t, Awaited*> awaited_;
 };
 

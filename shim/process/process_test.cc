@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,7 +94,14 @@ class ProcessTest : public ::testing::Test {
   std::unique_ptr<Loop> owned_ = *Loop::Create();
   Loop& loop_ = *owned_;
   std::vector<Exit> others_;
-  Children children_{loop_, [this](const Exit& exit) { others_.push_back(exit); }};
+  std::set<pid_t> kept_;      // left unreaped as long as they are in here
+  std::set<pid_t> expected_;  // told of although others are kept
+  Children children_{
+      loop_,
+      OtherChildren{
+          .ended = [this](const Exit& exit) { others_.push_back(exit); },
+          .keep = [this](pid_t pid) { return kept_.contains(pid); },
+          .awaited = [this] { return std::vector<pid_t>(expected_.begin(), expected_.end()); }}};
   std::unique_ptr<Signals> signals_ =
       *Signals::Create(loop_, {SIGCHLD}, [this](int) { children_.Reap(); });
   Timer limit_{loop_, [this] {
@@ -187,6 +196,46 @@ TEST_F(ProcessTest, OrphansAreReapedAndToldAsOthers) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
   ASSERT_EQ(others_.size(), 5U);
   for (const Exit& exit : others_) EXPECT_EQ(exit.status.code, 9);
+}
+
+TEST_F(ProcessTest, WhatIsKeptHidesNobodyWhoIsAwaited) {
+  const auto begin = [](int code) {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(code);
+    return pid;
+  };
+  const auto ended = [](pid_t pid) {
+    siginfo_t info{};
+    EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
+  };
+  const pid_t kept = begin(1);
+  kept_ = {kept};
+  ended(kept);
+  const pid_t expected = begin(2);
+  expected_ = {expected};
+  ended(expected);
+  CommandOptions options;
+  options.spawn.program = "/bin/true";
+  EXPECT_TRUE(Run(std::move(options))->exit.status.success());
+  RunUntil([this] { return !others_.empty(); });
+  ASSERT_EQ(others_.size(), 1U);
+  EXPECT_EQ(others_[0].status.code, 2);
+  EXPECT_EQ(::kill(kept, 0), 0);  // its pid is still its own
+
+  const auto taken = Children::Take(kept);
+  ASSERT_TRUE(taken.ok() && taken->has_value());
+  EXPECT_EQ((*taken)->status.code, 1);
+  EXPECT_EQ(Children::Take(kept).error().err, ECHILD);
+
+  const pid_t later = begin(3);
+  kept_ = {later};
+  ended(later);
+  children_.Reap();
+  EXPECT_EQ(others_.size(), 1U);
+  kept_.clear();
+  children_.Reap();
+  ASSERT_EQ(others_.size(), 2U);
+  EXPECT_EQ(others_[1].pid, later);
 }
 
 Co<void> CountCommands(Loop& loop, Children& children, CommandOptions options, int& left) {

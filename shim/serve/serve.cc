@@ -75,7 +75,8 @@ class Shim {
  public:
   Shim(Loop& loop, const ServerSettings& settings)
       : loop_(loop),
-        children_(loop, [this](const Exit& exit) { ledger_.Ended(exit); }),
+        ledger_(ExitLedger::HostOf(loop, children_)),
+        children_(loop, ChildrenOf(ledger_)),
         io_(loop, children_),
         events_(loop, children_, EventsOf(settings)),
         oom_(loop, [this](const std::string& id) { tasks_.OutOfMemory(id); }),
@@ -95,7 +96,7 @@ class Shim {
         streams_(io_),
         ask_again_(loop, [this] { shim::Start(AskAgain(this)); }),
         leak_guard_(
-            loop, LeakLimit(), [this] { return Unused(); }, [this] { Stop(); }),
+            loop, LeakLimit(), [this] { return Unused(); }, [this] { Expire(); }),
         quiet_(loop, kIdlePause, ReleaseIdleMemory) {}
 
   kernel::Result<void> Start(ListeningSocket socket, kernel::UniqueFd connection) {
@@ -138,6 +139,12 @@ class Shim {
 
   bool Unused() const {
     return tasks_.containers() == 0 && !sandbox_.exists() && server_->connections() == 0;
+  }
+
+  void Expire() {
+    // Who has just found that we are here is about to come.
+    if (server_->LastLook() >= Clock::now() - kJoinPatience) return leak_guard_.Look();
+    Stop();
   }
 
   // Who has found that we are here, as the `start` of a container does that shall join us, is about

@@ -6,8 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "shim/json/spec_scan.h"
-
 namespace gantry::shim {
 namespace {
 
@@ -65,9 +63,8 @@ wire::RpcStatus Container::NoSuchProcess(const std::string& exec_id) {
 }
 
 void Container::KillLeftovers() {
-  const auto spec = ScanSpecFile(InBundle("config.json"), {});
-  if (spec.ok() && spec->private_pid_namespace) return;  // the kernel has done it
-  if (!cgroup_) return;  // one without a cgroup cannot be told from others
+  if (spec_.private_pid_namespace) return;  // the kernel has done it
+  if (!cgroup_) return;                     // one without a cgroup cannot be told from others
   if (auto killed = cgroup_->KillAll(); !killed) Log(killed.error().Text());
 }
 

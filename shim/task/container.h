@@ -11,6 +11,7 @@
 #include "shim/cgroup/location.h"
 #include "shim/io/endpoint.h"
 #include "shim/io/log_followers.h"
+#include "shim/json/spec_scan.h"
 #include "shim/loop/co.h"
 #include "shim/loop/event.h"
 #include "shim/messages/fast.h"
@@ -70,7 +71,9 @@ class Container : public std::enable_shared_from_this<Container> {
   Reply<messages::Empty> CancelExec(const std::string& token);
 
   Reply<messages::StateResponse> State(const std::string& exec_id) const;
-  Co<Reply<messages::WaitResponse>> Wait(std::string exec_id, Time deadline);
+  // Given up when `caller` leaves; none does when it is null.
+  Co<Reply<messages::WaitResponse>> Wait(std::string exec_id, Time deadline,
+                                         std::shared_ptr<Caller> caller = nullptr);
   Reply<messages::PidsResponse> Pids() const;
   Reply<messages::StatsResponse> Stats();
   // Whether there is (still) a cgroup to ask.
@@ -121,6 +124,7 @@ class Container : public std::enable_shared_from_this<Container> {
   Co<Reply<messages::CreateTaskResponse>> CreateSteps(Time limit);
   Co<void> UndoCreate();
   Co<void> RemoveCgroups();
+  void ReadSpec();
   CreateCommand CommandOfCreate() const;
   Co<wire::RpcStatus> BeginInit(kernel::Result<RuntimeCommand> command, std::string prefix);
   void PublishCreated();
@@ -130,8 +134,15 @@ class Container : public std::enable_shared_from_this<Container> {
   Co<Reply<messages::StartResponse>> StartInit(Time limit);
   Co<wire::RpcStatus> Restore(Time limit);
   Co<Reply<messages::StartResponse>> StartExec(std::shared_ptr<Process> exec, Time limit);
+  // Whether an exec may begin now. Where one may not because something freezes the container, to be
+  // asked again after AwaitThaw(), which is false at the limit.
+  wire::RpcStatus MayExec() const;
+  Co<bool> AwaitThaw(Time limit);
   Co<wire::RpcStatus> RunExec(std::shared_ptr<Process> exec, Time limit);
+  Co<wire::RpcStatus> MakeExec(std::shared_ptr<Process> exec, Time limit);
+  Co<wire::RpcStatus> AnnounceExec(std::shared_ptr<Process> exec, pid_t pid, std::string prefix);
   void Discard(pid_t pid);
+  void ExecEnded(const std::shared_ptr<Process>& exec, const Exit& exit);
 
   // container_orphans.cc: after each runtime command of an exec, whose process has its owner then.
   void LookForOrphans();
@@ -142,9 +153,19 @@ class Container : public std::enable_shared_from_this<Container> {
                                 std::array<Pipe, 2> pipes, Time limit);
 
   // container_delete.cc
+  struct Unmounting {
+    explicit Unmounting(Loop& loop) : done(loop) {}
+    Event done;
+    kernel::Result<void> result;
+  };
+  static Co<void> UnmountAndTell(std::shared_ptr<Container> self, std::shared_ptr<Unmounting> to,
+                                 Time limit);
   Co<Reply<messages::DeleteResponse>> DeleteInit(Time deadline);
-  Co<Reply<messages::DeleteResponse>> DeleteExec(std::string exec_id, Time deadline);
+  Co<Reply<messages::DeleteResponse>> DeleteExec(std::shared_ptr<Process> exec, Time deadline);
   Co<wire::RpcStatus> Dismantle(Time deadline);
+  Co<kernel::Result<void>> Unmount(Time limit);
+  std::shared_ptr<Unmounting> BeginUnmount(Time limit);
+  bool RootfsIsDone() const;
 
   // container_signal.cc
   Co<Reply<messages::Empty>> KillInit(int signal, bool all, Time deadline);
@@ -153,6 +174,7 @@ class Container : public std::enable_shared_from_this<Container> {
   TaskContext& context_;
   const messages::CreateTaskRequest request_;
   const RuncOptions options_;
+  SpecSummary spec_;
   std::optional<OciRuntime> runtime_;
   std::optional<cgroup::Location> cgroup_;
   Process init_;
@@ -169,14 +191,6 @@ class Container : public std::enable_shared_from_this<Container> {
   bool mounted_ = false;
   std::optional<messages::Any> stats_;
   Time stats_time_;
-
-  // A delete under way, and what it was answered.
-  struct Deletion {
-    explicit Deletion(Loop& loop) : done(loop) {}
-    Event done;
-    std::optional<Reply<messages::DeleteResponse>> answer;
-  };
-  std::shared_ptr<Deletion> deletion_;
 };
 
 }  // namespace gantry::shim

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,6 @@
 #include "core/kernel/file.h"
 #include "shim/cgroup/placement.h"
 #include "shim/cgroup/removal.h"
-#include "shim/json/spec_scan.h"
 #include "shim/loop/wait.h"
 #include "shim/options/bundle_options.h"
 #include "shim/runtime/pid_file.h"
@@ -22,6 +22,11 @@ namespace {
 
 constexpr const char* kFailed = "OCI runtime create failed: ";
 constexpr Clock::duration kCgroupPatience = std::chrono::seconds(2);
+
+// What is known of a process of which nothing is known but that it has ended.
+Exit LostExit(pid_t pid) {
+  return {.pid = pid, .status = {.code = 255}, .at = std::chrono::system_clock::now()};
+}
 
 }  // namespace
 
@@ -73,14 +78,22 @@ Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
     const auto pending = context_.ledger.Begin();
     auto command = runtime_->Spawn(CreateArguments(CommandOfCreate(), id()),
                                    {.stdio = init_.io->RuntimeStdio()}, limit);
+    ReadSpec();
     wire::RpcStatus begun = co_await BeginInit(std::move(command), kFailed);
     if (!begun.ok()) co_return begun;
     PublishCreated();
     OwnInit();
   } else {
+    ReadSpec();
     PublishCreated();
   }
   co_return messages::CreateTaskResponse{.pid = static_cast<uint32_t>(init_.pid)};
+}
+
+// While the runtime reads it too. What cannot be read the runtime refuses.
+void Container::ReadSpec() {
+  auto spec = ScanSpecFile(InBundle("config.json"), {});
+  if (spec) spec_ = *std::move(spec);
 }
 
 CreateCommand Container::CommandOfCreate() const {
@@ -129,18 +142,22 @@ void Container::OwnInit() {
     // Without it an OOM kill shows as a death by SIGKILL alone.
     if (auto watched = context_.oom.Watch(id(), *cgroup_); !watched) Log(watched.error().Text());
   }
-  context_.ledger.Own(
-      init_.pid, [self = shared_from_this()](const Exit& exit) { self->exits_.InitEnded(exit); });
+  const auto ended = [self = shared_from_this()](const Exit& exit) {
+    self->exits_.InitEnded(exit);
+  };
+  if (context_.ledger.Own(init_.pid, ended)) return;
+  Log("process " + std::to_string(init_.pid) + " is no child of the shim");
+  // Its runtime has reaped it, which told nobody how it ended.
+  if (::kill(init_.pid, 0) != 0 && errno == ESRCH) exits_.InitEnded(LostExit(init_.pid));
 }
 
 // Those that the runtime made and had not noted yet. What it had put there is about to end.
 Co<void> Container::RemoveCgroups() {
-  const auto spec = ScanSpecFile(InBundle("config.json"), {});
-  if (!spec || spec->cgroups_path.empty()) co_return;
+  if (spec_.cgroups_path.empty()) co_return;
   const Time end = Clock::now() + kCgroupPatience;
-  while (!cgroup::RemoveAt(spec->cgroups_path)) {
+  while (!cgroup::RemoveAt(spec_.cgroups_path)) {
     if (Clock::now() >= end) {
-      Log("undo create: cgroup " + spec->cgroups_path + " is in use");
+      Log("undo create: cgroup " + spec_.cgroups_path + " is in use");
       co_return;
     }
     co_await Sleep(context_.loop, std::chrono::milliseconds(20));
@@ -155,11 +172,8 @@ Co<void> Container::UndoCreate() {
     if (!deleted.ok && runtime_->Knows(id())) Log("undo create: " + deleted.error);
   }
   if (create_killed_ && !options_.systemd_cgroup) co_await RemoveCgroups();
-  if (mounted_) {
-    const auto unmounted =
-        co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
-    if (!unmounted) Log("undo create: " + unmounted.error().Text());
-  }
+  const auto unmounted = co_await Unmount(limit);
+  if (!unmounted) Log("undo create: " + unmounted.error().Text());
 }
 
 }  // namespace gantry::shim

@@ -41,18 +41,24 @@ messages::DeleteResponse Outcome(const Process& process) {
 
 Co<Reply<messages::DeleteResponse>> Container::Delete(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
-  if (!exec_id.empty()) co_return co_await DeleteExec(std::move(exec_id), deadline);
-  if (const std::shared_ptr<Deletion> running = deletion_) {
+  const std::shared_ptr<Process> exec = FindExec(exec_id);
+  if (!exec_id.empty() && !exec) co_return NoSuchProcess(exec_id);
+  Process& process = exec ? *exec : init_;
+  if (const std::shared_ptr<Deletion> running = process.deletion) {
     if (!co_await running->done.Wait(deadline)) {
       co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded,
-                                 "delete of " + id() + " goes on");
+                                 "delete of " + process.stdio.id + " goes on");
     }
     co_return *running->answer;
   }
-  const auto mine = deletion_ = std::make_shared<Deletion>(context_.loop);
-  mine->answer.emplace(co_await DeleteInit(deadline));
+  const auto mine = process.deletion = std::make_shared<Deletion>(context_.loop);
+  if (exec) {
+    mine->answer.emplace(co_await DeleteExec(exec, deadline));
+  } else {
+    mine->answer.emplace(co_await DeleteInit(deadline));
+  }
   mine->done.Set();
-  deletion_.reset();
+  process.deletion.reset();
   co_return *mine->answer;
 }
 
@@ -63,6 +69,7 @@ Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
     co_return Unknown(*std::move(refused));
   if (auto failed = co_await Dismantle(deadline); !failed.ok()) co_return failed;
   init_.phase = Phase::kDeleted;
+  init_.ended.Set();
   context_.oom.Forget(id());
   const messages::DeleteResponse response = Outcome(init_);
   context_.events.Publish(messages::TaskDelete{.container_id = id(),
@@ -72,7 +79,34 @@ Co<Reply<messages::DeleteResponse>> Container::DeleteInit(Time deadline) {
   co_return response;
 }
 
-// The runtime's delete and the end of the output do not wait for each other.
+Co<kernel::Result<void>> Container::Unmount(Time limit) {
+  if (!mounted_) co_return kernel::Result<void>();
+  const bool plain = request_.rootfs.size() == 1 && request_.rootfs.front().target.empty();
+  auto unmounted =
+      co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, plain, limit);
+  if (unmounted) mounted_ = false;
+  co_return unmounted;
+}
+
+Co<void> Container::UnmountAndTell(std::shared_ptr<Container> self, std::shared_ptr<Unmounting> to,
+                                   Time limit) {
+  to->result = co_await self->Unmount(limit);
+  to->done.Set();
+}
+
+std::shared_ptr<Container::Unmounting> Container::BeginUnmount(Time limit) {
+  auto unmounting = std::make_shared<Unmounting>(context_.loop);
+  shim::Start(UnmountAndTell(shared_from_this(), unmounting, limit));
+  return unmounting;
+}
+
+// Whatever ran in the rootfs has ended with its PID namespace, and no hook wants to see it.
+bool Container::RootfsIsDone() const {
+  return init_.exit && spec_.private_pid_namespace && !spec_.hooks;
+}
+
+// The runtime's delete, the end of the output and, where nothing is left in it, the rootfs's do not
+// wait for each other: unmounting writes a file system out.
 Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
   const Time limit = Limit(deadline);
   const auto drained = std::make_shared<Event>(context_.loop);
@@ -81,6 +115,8 @@ Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
   } else {
     drained->Set();  // it never wrote
   }
+  std::shared_ptr<Unmounting> unmounting;
+  if (RootfsIsDone()) unmounting = BeginUnmount(limit);
   RuntimeOutcome outcome{.ok = true};
   if (runtime_has_state_) {
     // What a restore that failed has left has no process of ours.
@@ -90,28 +126,30 @@ Co<wire::RpcStatus> Container::Dismantle(Time deadline) {
     if (outcome.ok && init_.pid != 0) co_await init_.ended.Wait(Clock::now() + kExitPatience);
   }
   co_await drained->Wait();
+  if (unmounting) co_await unmounting->done.Wait();
   if (!outcome.ok) co_return Failure("failed to delete task: ", outcome);
   co_await init_.io->Close();
-  if (mounted_) {
-    auto unmounted =
-        co_await UnmountRootfs(context_.loop, context_.children, request_.bundle, limit);
-    if (!unmounted) co_return Unknown("failed rootfs umount: " + unmounted.error().Text());
+  if (!unmounting) {
+    unmounting = BeginUnmount(limit);
+    co_await unmounting->done.Wait();
   }
+  if (!unmounting->result)
+    co_return Unknown("failed rootfs umount: " + unmounting->result.error().Text());
   co_return wire::RpcStatus{};
 }
 
-Co<Reply<messages::DeleteResponse>> Container::DeleteExec(std::string exec_id, Time deadline) {
-  const std::shared_ptr<Process> exec = FindExec(exec_id);
-  if (!exec) co_return NoSuchProcess(exec_id);
+Co<Reply<messages::DeleteResponse>> Container::DeleteExec(std::shared_ptr<Process> exec,
+                                                          Time deadline) {
   if (auto refused = RefuseExec(Verb::kDelete, exec->phase)) co_return Unknown(*std::move(refused));
   if (exec->starting) co_return Unknown("cannot delete a starting process");
-  exec->phase = Phase::kDeleted;
   if (exec->io) {
     co_await exec->io->Drain(DrainLimit(deadline));
     co_await exec->io->Close();
   }
-  RemovePidFile(InBundle(exec_id + ".pid"));
-  execs_.erase(exec_id);
+  exec->phase = Phase::kDeleted;
+  exec->ended.Set();
+  RemovePidFile(InBundle(exec->stdio.id + ".pid"));
+  execs_.erase(exec->stdio.id);
   co_return Outcome(*exec);
 }
 

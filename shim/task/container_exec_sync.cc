@@ -133,18 +133,11 @@ Co<Reply<messages::ExecSyncResponse>> Container::ExecSync(messages::ExecSyncRequ
   const CallerWatch watch(caller, [exec] { exec->Stop(); });
   // What freezes the container is over, or has not begun. Other changes are not waited for.
   while (thawed_) {
-    const std::shared_ptr<Event> thawed = thawed_;
-    const bool over = co_await thawed->Wait(limit);
-    if (!over)
+    if (!co_await AwaitThaw(limit)) {
       co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "exec in frozen " + id());
+    }
   }
-  if (exits_.init_ended()) {
-    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition,
-                               "container " + id() + " init process is not running");
-  }
-  const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
-  if (auto refused = RefuseInit(Verb::kExec, init_.phase, origin))
-    co_return Unknown(*std::move(refused));
+  if (auto refused = MayExec(); !refused.ok()) co_return refused;
   if (exec->stopped()) co_return wire::MakeStatus(wire::RpcCode::kCanceled, "exec in " + id());
   auto pipes = MakePipes(options_);
   if (!pipes) co_return Unknown("failed to prepare io: " + pipes.error().Text());
@@ -202,7 +195,7 @@ Co<wire::RpcStatus> Container::BeginSync(std::shared_ptr<SyncExec> exec, std::st
   auto pid = ReadPidFile(pid_file.path());
   // It could not clean up, or it told no pid of what it made.
   if (outcome.killed || (outcome.ok && !pid)) orphans_possible_ = true;
-  if (!pid && !outcome.ok) {
+  if (!pid && outcome.killed) {
     if (const auto found = left.Find()) pid = *found;
   }
   if (!pid) {
@@ -213,7 +206,11 @@ Co<wire::RpcStatus> Container::BeginSync(std::shared_ptr<SyncExec> exec, std::st
     exec->Ended(exit);
     self->exits_.ExecDone();
   };
-  context_.ledger.Own(*pid, ended);
+  if (!context_.ledger.Own(*pid, ended)) {
+    exits_.ExecDone();
+    if (!outcome.ok) co_return Failure(kFailed, outcome);
+    co_return Unknown(kFailed + ("process " + std::to_string(*pid) + " is no child of the shim"));
+  }
   if (!exec->exit()) exec->Runs(*pid);
   if (!outcome.ok) co_return Failure(kFailed, outcome);
   co_return wire::RpcStatus{};

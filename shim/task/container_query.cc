@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -48,13 +49,19 @@ Reply<messages::StateResponse> Container::State(const std::string& exec_id) cons
   return response;
 }
 
-Co<Reply<messages::WaitResponse>> Container::Wait(std::string exec_id, Time deadline) {
+Co<Reply<messages::WaitResponse>> Container::Wait(std::string exec_id, Time deadline,
+                                                  std::shared_ptr<Caller> caller) {
   const auto self = shared_from_this();
   const std::shared_ptr<Process> exec = FindExec(exec_id);
   if (!exec_id.empty() && !exec) co_return NoSuchProcess(exec_id);
   Process& process = exec ? *exec : init_;
-  if (!co_await process.ended.Wait(deadline)) {
-    co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "wait for " + process.stdio.id);
+  GiveUp give_up;
+  std::optional<CallerWatch> watch;
+  if (caller) watch.emplace(caller, [&give_up] { give_up.Now(); });
+  if (!co_await process.ended.Wait(deadline, give_up)) {
+    const bool left = caller && caller->gone();
+    co_return wire::MakeStatus(left ? wire::RpcCode::kCanceled : wire::RpcCode::kDeadlineExceeded,
+                               "wait for " + process.stdio.id);
   }
   messages::WaitResponse response;
   if (process.exit) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "shim/json/process_edit.h"
+#include "shim/runtime/memory_file.h"
 #include "shim/runtime/pid_file.h"
 #include "shim/task/container.h"
 #include "shim/task/kill_session.h"
-#include "shim/task/scoped_file.h"
 
 namespace gantry::shim {
+
 Co<Reply<messages::StartResponse>> Container::Start(std::string exec_id, Time deadline) {
   const auto self = shared_from_this();
   if (exec_id.empty()) co_return co_await StartInit(Limit(deadline));
@@ -83,24 +85,35 @@ Reply<messages::Empty> Container::AddExec(messages::ExecProcessRequest request) 
   return messages::Empty{};
 }
 
-Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process> exec, Time limit) {
-  std::optional<SharedGate::Inside> inside;
-  {
-    // What freezes the container is over, or has not begun.
-    const auto turn = co_await changes_.Enter();
-    inside.emplace(exec_commands_.Enter());
-  }
+wire::RpcStatus Container::MayExec() const {
   if (exits_.init_ended()) {
-    co_return wire::MakeStatus(wire::RpcCode::kFailedPrecondition,
-                               "container " + id() + " init process is not running");
+    return wire::MakeStatus(wire::RpcCode::kFailedPrecondition,
+                            "container " + id() + " init process is not running");
   }
-  if (auto refused = RefuseInit(Verb::kExec, init_.phase, Origin::kFresh))
-    co_return Unknown(*std::move(refused));
+  const Origin origin = request_.checkpoint.empty() ? Origin::kFresh : Origin::kCheckpoint;
+  if (auto refused = RefuseInit(Verb::kExec, init_.phase, origin))
+    return Unknown(*std::move(refused));
+  return {};
+}
+
+Co<bool> Container::AwaitThaw(Time limit) {
+  const std::shared_ptr<Event> thawed = thawed_;
+  if (thawed) co_return co_await thawed->Wait(limit);
+  co_return true;
+}
+
+Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process> exec, Time limit) {
+  while (thawed_) {
+    if (!co_await AwaitThaw(limit)) {
+      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "exec in frozen " + id());
+    }
+  }
+  if (auto refused = MayExec(); !refused.ok()) co_return refused;
   if (auto refused = RefuseExec(Verb::kStart, exec->phase); refused || exec->starting) {
     co_return Unknown(refused ? *std::move(refused) : "cannot start a starting process");
   }
+  if (exec->ended.is_set()) co_return Unknown("cannot start a process whose start has failed");
   exec->starting = true;
-  exits_.ExecStarting();
   const wire::RpcStatus status = co_await RunExec(exec, limit);
   LookForOrphans();
   exec->starting = false;
@@ -108,7 +121,6 @@ Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process>
   if (exec->io) co_await exec->io->Close();
   exec->io.reset();
   exec->ended.Set();
-  exits_.ExecDone();
   co_return status;
 }
 
@@ -116,26 +128,49 @@ Co<Reply<messages::StartResponse>> Container::StartExec(std::shared_ptr<Process>
 void Container::Discard(pid_t pid) {
   // One that has been reaped is not signalled: its pid may be another's.
   const auto gone = std::make_shared<bool>(false);
-  context_.ledger.Own(pid, [gone](const Exit&) { *gone = true; });
-  if (!*gone) KillSession(pid, cgroup_);
+  const bool ours = context_.ledger.Own(pid, [gone](const Exit&) { *gone = true; });
+  if (ours && !*gone) KillSession(pid, cgroup_);
+}
+
+void Container::ExecEnded(const std::shared_ptr<Process>& exec, const Exit& exit) {
+  if (exec->phase == Phase::kCreated) {  // its start comes first
+    exec->early_exit = exit;
+    return;
+  }
+  exec->phase = Phase::kStopped;
+  Announce(*exec, exit);
+  exits_.ExecDone();
 }
 
 Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit) {
-  const std::string& exec_id = exec->stdio.id;
-  const std::string prefix = "OCI runtime exec failed: ";
   auto io = MakeProcessIo(context_.io, exec->stdio);
   if (!io) co_return Unknown(io.error().what);
   exec->io = *std::move(io);
   auto prepared = co_await exec->io->Prepare(Clock::now() + kIoPatience);
   if (!prepared) co_return Unknown("failed to prepare io: " + prepared.error().Text());
-  const ScopedFile process_file(InBundle(exec_id + "-process.json"));
-  if (auto written = process_file.Write(exec->exec_spec); !written)
-    co_return Unknown(prefix + written.error().Text());
+  // While the streams were waited for, the container may have been frozen, or have ended.
+  while (thawed_) {
+    if (!co_await AwaitThaw(limit)) {
+      co_return wire::MakeStatus(wire::RpcCode::kDeadlineExceeded, "exec in frozen " + id());
+    }
+  }
+  if (auto refused = MayExec(); !refused.ok()) co_return refused;
+  exits_.ExecStarting();
+  const wire::RpcStatus made = co_await MakeExec(exec, limit);
+  if (!made.ok()) exits_.ExecDone();
+  co_return made;
+}
 
-  const std::string pid_file = InBundle(exec_id + ".pid");
+// Is inside the gate from its first turn on, until the runtime is done.
+Co<wire::RpcStatus> Container::MakeExec(std::shared_ptr<Process> exec, Time limit) {
+  std::optional<SharedGate::Inside> inside(exec_commands_.Enter());
+  const std::string prefix = "OCI runtime exec failed: ";
+  const auto process_file = MemoryFile::Create("exec-process", exec->exec_spec);
+  if (!process_file) co_return Unknown(prefix + process_file.error().Text());
+  const std::string pid_file = InBundle(exec->stdio.id + ".pid");
   RemovePidFile(pid_file);  // of an earlier one
-  const auto pending = context_.ledger.Begin();
-  auto command = runtime_->Spawn(ExecArguments({.process_file = process_file.path(),
+  std::optional<ExitLedger::Pending> pending(context_.ledger.Begin());
+  auto command = runtime_->Spawn(ExecArguments({.process_file = process_file->path(),
                                                 .pid_file = pid_file,
                                                 .console_socket = exec->io->console_socket()},
                                                id()),
@@ -143,6 +178,7 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
   if (!command) co_return Unknown(prefix + command.error().Text());
   exec->io->Started();
   const RuntimeOutcome outcome = co_await (*std::move(command)).Finish();
+  inside.reset();
   auto pid = ReadPidFile(pid_file);
   // It could not clean up, or it told no pid of what it made.
   if (outcome.killed || (outcome.ok && !pid)) orphans_possible_ = true;
@@ -151,20 +187,28 @@ Co<wire::RpcStatus> Container::RunExec(std::shared_ptr<Process> exec, Time limit
     co_return Failure(prefix, outcome);
   }
   if (!pid) co_return Unknown(prefix + pid.error().Text());
+  const auto ended = [self = shared_from_this(), exec](const Exit& exit) {
+    self->ExecEnded(exec, exit);
+  };
+  if (!context_.ledger.Own(*pid, ended)) {
+    co_return Unknown(prefix + "process " + std::to_string(*pid) + " is no child of the shim");
+  }
+  pending.reset();
+  co_return co_await AnnounceExec(exec, *pid, prefix);
+}
+
+Co<wire::RpcStatus> Container::AnnounceExec(std::shared_ptr<Process> exec, pid_t pid,
+                                            std::string prefix) {
   auto connected = co_await exec->io->Connect(Clock::now() + kIoPatience);
   if (!connected) {
-    Discard(*pid);
+    if (!exec->early_exit) Discard(pid);
     co_return Unknown(prefix + connected.error().Text());
   }
-  exec->pid = *pid;
+  exec->pid = pid;
   exec->phase = Phase::kRunning;
   context_.events.Publish(messages::TaskExecStarted{
-      .container_id = id(), .exec_id = exec_id, .pid = static_cast<uint32_t>(exec->pid)});
-  context_.ledger.Own(exec->pid, [self = shared_from_this(), exec](const Exit& exit) {
-    exec->phase = Phase::kStopped;
-    self->Announce(*exec, exit);
-    self->exits_.ExecDone();
-  });
+      .container_id = id(), .exec_id = exec->stdio.id, .pid = static_cast<uint32_t>(pid)});
+  if (exec->early_exit) ExecEnded(exec, *exec->early_exit);
   co_return wire::RpcStatus{};
 }
 

@@ -3,7 +3,9 @@
 // one.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,54 +23,137 @@ using ::testing::ElementsAre;
 
 Exit ExitOf(pid_t pid, int code = 0) { return {.pid = pid, .status = {.code = code}}; }
 
-TEST(ExitLedger, TellsTheOwnerOnce) {
-  ExitLedger ledger;
-  std::vector<int> told;
-  ledger.Own(10, [&](const Exit& exit) { told.push_back(exit.status.code); });
-  ledger.Ended(ExitOf(11, 1));
-  ledger.Ended(ExitOf(10, 2));
-  ledger.Ended(ExitOf(10, 3));
-  EXPECT_THAT(told, ElementsAre(2));
-  EXPECT_EQ(ledger.owned(), 0U);
-}
+// Processes that a test begins and ends. One that has ended is there until it is reaped.
+class FakeHost {
+ public:
+  ExitLedger& ledger() { return ledger_; }
 
-TEST(ExitLedger, KeepsWhatEndsBeforeItIsOwned) {
-  ExitLedger ledger;
-  std::vector<int> told;
-  {
-    const auto pending = ledger.Begin();
-    ledger.Ended(ExitOf(10, 7));
-    ledger.Own(10, [&](const Exit& exit) { told.push_back(exit.status.code); });
+  void Begins(pid_t pid) { began_[pid] = ++now_; }
+  void Ends(pid_t pid, int code = 0) {
+    ended_.emplace(pid, ExitOf(pid, code));
+    Reap();
   }
-  EXPECT_THAT(told, ElementsAre(7));
-  EXPECT_EQ(ledger.owned(), 0U);
-}
+  bool Has(pid_t pid) const { return began_.contains(pid); }
+  bool empty() const { return began_.empty(); }
 
-TEST(ExitLedger, ForgetsOrphansWhenNoCommandIsUnderWay) {
-  ExitLedger ledger;
-  for (int i = 0; i < 10000; ++i) ledger.Ended(ExitOf(1000 + i));
-  EXPECT_EQ(ledger.orphans(), 0U);
-  {
-    const auto one = ledger.Begin();
-    {
-      const auto two = ledger.Begin();
-      ledger.Ended(ExitOf(10));
+ private:
+  void Reap() {
+    std::vector<pid_t> pids;
+    for (const auto& [pid, exit] : ended_) pids.push_back(pid);
+    for (const pid_t pid : pids) {
+      if (ledger_.Keeps(pid)) continue;
+      if (const auto exit = Take(pid); exit && *exit) ledger_.Ended(**exit);
     }
-    EXPECT_EQ(ledger.orphans(), 1U);
   }
-  EXPECT_EQ(ledger.orphans(), 0U);
-  bool told = false;
-  ledger.Own(10, [&](const Exit&) { told = true; });  // a later process with this pid
-  EXPECT_FALSE(told);
+
+  kernel::Result<std::optional<Exit>> Take(pid_t pid) {
+    if (!Has(pid)) return kernel::Error{ECHILD, "wait"};
+    const auto found = ended_.find(pid);
+    if (found == ended_.end()) return std::optional<Exit>();
+    const std::optional<Exit> exit = found->second;
+    ended_.erase(found);
+    began_.erase(pid);
+    return exit;
+  }
+
+  uint64_t now_ = 100;
+  std::map<pid_t, uint64_t> began_;
+  std::map<pid_t, Exit> ended_;
+  ExitLedger ledger_{{.take = [this](pid_t pid) { return Take(pid); },
+                      .began = [this](pid_t pid) { return began_.at(pid); },
+                      .now = [this] { return now_ += 10; },
+                      .reap_soon = [this] { Reap(); }}};
+};
+
+class ExitLedgerTest : public testing::Test {
+ protected:
+  ExitLedger::Owner Tell() {
+    return [this](const Exit& exit) { told_.push_back(exit.status.code); };
+  }
+
+  FakeHost host_;
+  ExitLedger& ledger_ = host_.ledger();
+  std::vector<int> told_;
+};
+
+TEST_F(ExitLedgerTest, TellsTheOwnerOnce) {
+  host_.Begins(10);
+  host_.Begins(11);
+  EXPECT_TRUE(ledger_.Own(10, Tell()));
+  host_.Ends(11, 1);
+  host_.Ends(10, 2);
+  host_.Begins(10);
+  host_.Ends(10, 3);
+  EXPECT_THAT(told_, ElementsAre(2));
+  EXPECT_EQ(ledger_.owned(), 0U);
 }
 
-TEST(ExitLedger, AnOwnerMayOwnAnotherWhenItIsTold) {
-  ExitLedger ledger;
-  int told = 0;
-  ledger.Own(10, [&](const Exit&) { ledger.Own(10, [&](const Exit&) { told = 2; }); });
-  ledger.Ended(ExitOf(10));
-  ledger.Ended(ExitOf(10));
-  EXPECT_EQ(told, 2);
+TEST_F(ExitLedgerTest, WhatEndsBeforeItIsOwnedIsThereStill) {
+  const auto pending = ledger_.Begin();
+  host_.Begins(10);
+  host_.Ends(10, 7);
+  EXPECT_TRUE(host_.Has(10));
+  EXPECT_TRUE(ledger_.Own(10, Tell()));
+  EXPECT_THAT(told_, ElementsAre(7));
+  EXPECT_FALSE(host_.Has(10));
+  EXPECT_EQ(ledger_.owned(), 0U);
+}
+
+TEST_F(ExitLedgerTest, WhatLostItsParentStaysNoLongerThanTheOldestCommand) {
+  std::optional<ExitLedger::Pending> one(ledger_.Begin());
+  host_.Begins(10);
+  const auto two = ledger_.Begin();
+  host_.Ends(10);
+  EXPECT_TRUE(host_.Has(10));  // one may be about to name it
+  one.reset();
+  EXPECT_FALSE(host_.Has(10));  // two began after it
+  host_.Begins(10);
+  EXPECT_TRUE(ledger_.Own(10, Tell()));  // a later process with this pid
+  EXPECT_THAT(told_, ElementsAre());
+  host_.Ends(10, 4);
+  EXPECT_THAT(told_, ElementsAre(4));
+}
+
+TEST_F(ExitLedgerTest, WhatIsOlderThanEveryCommandIsReapedAtOnce) {
+  host_.Begins(10);
+  const auto pending = ledger_.Begin();
+  host_.Ends(10);
+  EXPECT_FALSE(host_.Has(10));
+}
+
+TEST_F(ExitLedgerTest, WhoIsOwnedIsToldOfWhileOthersStay) {
+  const auto pending = ledger_.Begin();
+  host_.Begins(10);
+  host_.Begins(11);
+  EXPECT_TRUE(ledger_.Own(11, Tell()));
+  host_.Ends(10, 1);
+  host_.Ends(11, 2);
+  EXPECT_THAT(told_, ElementsAre(2));
+}
+
+TEST_F(ExitLedgerTest, NobodyOwnsWhatIsNoChild) {
+  EXPECT_FALSE(ledger_.Own(10, Tell()));
+  EXPECT_EQ(ledger_.owned(), 0U);
+  EXPECT_THAT(told_, ElementsAre());
+}
+
+TEST_F(ExitLedgerTest, TheLastOwnerIsTold) {
+  host_.Begins(10);
+  EXPECT_TRUE(ledger_.Own(10, [](const Exit&) { ADD_FAILURE() << "it owns nothing any more"; }));
+  EXPECT_TRUE(ledger_.Own(10, Tell()));
+  host_.Ends(10, 5);
+  EXPECT_THAT(told_, ElementsAre(5));
+}
+
+TEST_F(ExitLedgerTest, AnOwnerMayOwnAnotherWhenItIsTold) {
+  host_.Begins(10);
+  EXPECT_TRUE(ledger_.Own(10, [this](const Exit&) {
+    host_.Begins(10);
+    EXPECT_TRUE(ledger_.Own(10, Tell()));
+  }));
+  host_.Ends(10, 1);
+  host_.Ends(10, 2);
+  EXPECT_THAT(told_, ElementsAre(2));
 }
 
 // One init process and two execs, of which each takes its steps in order, all orders of the three
@@ -123,10 +208,11 @@ class Model {
     switch (step) {
       case kCreateBegins:
         create_.emplace(ledger_.Begin());
+        host_.Begins(100);
         return;
       case kCreateReturns:
         log_ += "C";
-        ledger_.Own(100, [this](const Exit& exit) { exits_.InitEnded(exit); });
+        ASSERT_TRUE(ledger_.Own(100, [this](const Exit& exit) { exits_.InitEnded(exit); }));
         create_.reset();
         return;
       case kStartBegins:
@@ -138,7 +224,7 @@ class Model {
         exits_.InitStartDone();
         return;
       case kInitEnds:
-        ledger_.Ended(ExitOf(100));
+        host_.Ends(100);
         return;
       default:
         TakeExec(static_cast<size_t>(step - kExecBegins) / 3, (step - kExecBegins) % 3);
@@ -161,7 +247,7 @@ class Model {
       }
     }
     EXPECT_EQ(ledger_.owned(), 0U) << what;
-    EXPECT_EQ(ledger_.orphans(), 0U) << what;
+    EXPECT_TRUE(host_.empty()) << what;
     EXPECT_EQ(exits_.running_execs(), 0U) << what;
   }
 
@@ -179,18 +265,19 @@ class Model {
       }
       exits_.ExecStarting();
       commands_[exec].emplace(ledger_.Begin());
+      if (!fails_[exec]) host_.Begins(pid);
     } else if (step == 1 && fails_[exec]) {
       commands_[exec].reset();
       exits_.ExecDone();
     } else if (step == 1) {
       log_ += started;
-      ledger_.Own(pid, [this, ended](const Exit&) {
+      ASSERT_TRUE(ledger_.Own(pid, [this, ended](const Exit&) {
         log_ += ended;
         exits_.ExecDone();
-      });
+      }));
       commands_[exec].reset();
     } else {
-      ledger_.Ended(ExitOf(pid));
+      host_.Ends(pid);
     }
   }
 
@@ -199,7 +286,8 @@ class Model {
   std::array<bool, 2> refused_{};
   bool start_refused_ = false;
   std::string log_;
-  ExitLedger ledger_;
+  FakeHost host_;
+  ExitLedger& ledger_ = host_.ledger();
   ContainerExits exits_{
       {.kill_leftovers = [] {}, .announce_init = [this](const Exit&) { log_ += "X"; }}};
   std::optional<ExitLedger::Pending> create_;

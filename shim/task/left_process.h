@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 
 #include "shim/io/endpoint.h"
 
@@ -25,14 +26,9 @@ class LeftProcess {
   std::optional<pid_t> Find() const;
 
  private:
-  struct File {
-    dev_t device = 0;
-    ino_t inode = 0;
-    bool operator==(const File&) const = default;
-  };
   bool Has(pid_t pid) const;
 
-  std::array<File, 2> files_;
+  std::array<std::string, 2> pipes_;  // as the kernel names them
 };
 
 }  // namespace gantry::shim

@@ -2,6 +2,7 @@
 #include "shim/task/rootfs.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -36,6 +37,14 @@ kernel::Result<void> MountAll(const std::string& bundle, const std::vector<Rootf
   return {};
 }
 
+// Without a look at the table of mounts, which is long on a busy machine.
+kernel::Result<void> UnmountPlain(const std::string& rootfs) {
+  while (::umount2(rootfs.c_str(), 0) == 0) {
+  }
+  if (errno == EINVAL) return {};
+  return kernel::UnmountTree(rootfs);
+}
+
 }  // namespace
 
 Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string bundle,
@@ -48,9 +57,10 @@ Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string
 }
 
 Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle,
-                                       Time deadline) {
-  std::function<kernel::Result<void>()> work = [bundle] {
-    return kernel::UnmountTree(bundle + "/rootfs");
+                                       bool plain, Time deadline) {
+  std::function<kernel::Result<void>()> work = [bundle, plain] {
+    const std::string rootfs = bundle + "/rootfs";
+    return plain ? UnmountPlain(rootfs) : kernel::UnmountTree(rootfs);
   };
   co_return co_await RunInHelper(loop, children, std::move(work), deadline);
 }

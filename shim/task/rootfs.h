@@ -23,8 +23,8 @@ Co<kernel::Result<void>> MountRootfs(Loop& loop, Children& children, std::string
                                      std::vector<RootfsMount> mounts, Time deadline);
 
 // Undoes every mount at and below `bundle`/rootfs, deepest first. One that is busy for too long is
-// an error.
+// an error. `plain`: what was made there is one mount, at its top.
 Co<kernel::Result<void>> UnmountRootfs(Loop& loop, Children& children, std::string bundle,
-                                       Time deadline);
+                                       bool plain, Time deadline);
 
 }  // namespace gantry::shim

@@ -27,7 +27,7 @@ TaskService::TaskService(TaskContext& context, std::function<Co<void>()> shut_do
   Register("ResizePty", &TaskService::ResizePty);
   Register("CloseIO", &TaskService::CloseIO);
   Register("State", &TaskService::State);
-  Register("Wait", &TaskService::Wait);
+  methods_.emplace("Wait", [this](Call call) { return Wait(this, std::move(call)); });
   Register("Pids", &TaskService::Pids);
   Register("Stats", &TaskService::Stats);
   Register("Connect", &TaskService::Connect);
@@ -125,7 +125,12 @@ TaskService::Answered<messages::DeleteResponse> TaskService::Delete(messages::De
   const auto container = co_await FindMade(request.id);
   if (!container) co_return NotCreated();
   auto reply = co_await container->Delete(std::move(request.exec_id), deadline);
-  if (container->deleted() && containers_.erase(request.id) > 0) ::malloc_trim(0);
+  // There may be another of that name by now.
+  if (const auto found = containers_.find(request.id);
+      container->deleted() && found != containers_.end() && found->second == container) {
+    containers_.erase(found);
+    ::malloc_trim(0);
+  }
   co_return reply;
 }
 
@@ -207,11 +212,16 @@ TaskService::Answered<messages::StateResponse> TaskService::State(messages::Stat
   co_return container->State(request.exec_id);
 }
 
-TaskService::Answered<messages::WaitResponse> TaskService::Wait(messages::WaitRequest request,
-                                                                Time deadline) {
-  const auto container = Find(request.id);
+// The one call that may last for ever, hence not longer than its caller stays.
+Co<Answer> TaskService::Wait(TaskService* service, Call call) {
+  auto request = messages::Decode<messages::WaitRequest>(call.payload);
+  if (!request) co_return wire::MakeStatus(wire::RpcCode::kInternal, "the request does not decode");
+  const auto container = service->Find(request->id);
   if (!container) co_return NotCreated();
-  co_return co_await container->Wait(std::move(request.exec_id), deadline);
+  const auto reply =
+      co_await container->Wait(std::move(request->exec_id), call.deadline, call.caller);
+  if (!reply.ok()) co_return reply.status;
+  co_return messages::Encode(reply.value);
 }
 
 TaskService::Answered<messages::PidsResponse> TaskService::Pids(messages::PidsRequest request,

@@ -87,7 +87,6 @@ class TaskService {
   Answered<messages::Empty> ResizePty(messages::ResizePtyRequest request, Time deadline);
   Answered<messages::Empty> CloseIO(messages::CloseIORequest request, Time deadline);
   Answered<messages::StateResponse> State(messages::StateRequest request, Time deadline);
-  Answered<messages::WaitResponse> Wait(messages::WaitRequest request, Time deadline);
   Answered<messages::PidsResponse> Pids(messages::PidsRequest request, Time deadline);
   Answered<messages::StatsResponse> Stats(messages::StatsRequest request, Time deadline);
   Answered<messages::ConnectResponse> Connect(messages::ConnectRequest request, Time deadline);
@@ -97,6 +96,8 @@ class TaskService {
   template <typename Request, typename Response>
   static Co<Answer> Serve(TaskService* service,
                           Answered<Response> (TaskService::*method)(Request, Time), Call call);
+
+  static Co<Answer> Wait(TaskService* service, Call call);
 
   struct Stopping;
   struct Ending;

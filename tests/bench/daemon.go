@@ -53,7 +53,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 [plugins.'io.containerd.internal.v1.opt']
   path = %q
 `, d.path("root"), d.path("state"), d.socket(), d.path("opt"))
-	if d.name != "gantryd" {
+	if d.name != "gantryd" || d.set.underContainerd {
 		return text
 	}
 	instead := ""
@@ -73,7 +73,11 @@ func (d *daemon) start(ctx context.Context) (time.Duration, error) {
 	}
 	defer log.Close()
 	d.cmd = exec.Command(d.binary, "--config", d.path("config.toml"))
-	d.cmd.Env = append(os.Environ(), "PATH="+d.set.shimDir+":"+os.Getenv("PATH"))
+	shims := d.set.shimDir
+	if d.name == "gantryd" && d.set.underContainerd {
+		shims = filepath.Dir(d.set.ownShim)
+	}
+	d.cmd.Env = append(os.Environ(), "PATH="+shims+":"+os.Getenv("PATH"))
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's interrupt is ours to handle
 	began := time.Now()

@@ -16,17 +16,19 @@ import (
 
 // settings of one run, from the command line.
 type settings struct {
-	rounds    int    // how often a container is run by each daemon; other counts follow from it
-	quick     bool   // few of everything: shows that all works
-	only      string // regular expression over names of measurements
-	jsonFile  string // where results go as JSON, besides the table
-	work      string // folder on a disk that no daemon uses
-	cgroup    string // name of the cgroups' parent, and of the containerd namespace
-	shimDir   string // goes first on the daemons' PATH
-	ownShim   string // what gantryd runs in the place of that shim; empty: that shim too
-	makeImage string // path of the script that makes and pushes images
-	registry  string // address of the registry on loopback
-	keepLogs  string // folder for the daemons' logs
+	rounds   int    // how often a container is run by each daemon; other counts follow from it
+	quick    bool   // few of everything: shows that all works
+	only     string // regular expression over names of measurements
+	jsonFile string // where results go as JSON, besides the table
+	work     string // folder on a disk that no daemon uses
+	cgroup   string // name of the cgroups' parent, and of the containerd namespace
+	shimDir  string // goes first on the daemons' PATH
+	ownShim  string // what gantryd runs in the place of that shim; empty: that shim too
+	// In gantryd's place stands a second containerd, which finds ownShim under the stock shim's name.
+	underContainerd bool
+	makeImage       string // path of the script that makes and pushes images
+	registry        string // address of the registry on loopback
+	keepLogs        string // folder for the daemons' logs
 }
 
 func main() {
@@ -40,6 +42,7 @@ func main() {
 	flag.StringVar(&set.cgroup, "cgroup", "bench", "set by the script")
 	flag.StringVar(&set.shimDir, "shim-dir", "", "set by the script")
 	flag.StringVar(&set.ownShim, "gantryd-shim", "", "set by the script")
+	flag.BoolVar(&set.underContainerd, "under-containerd", false, "set by the script")
 	flag.StringVar(&set.makeImage, "make-image", "", "set by the script")
 	flag.StringVar(&set.registry, "registry", "127.0.0.1:5000", "set by the script")
 	gantryd := flag.String("gantryd", "", "set by the script: BINARY,FOLDER")
@@ -60,6 +63,9 @@ func measure(ctx context.Context, set settings, places ...string) error {
 		return err
 	}
 	b := &bench{set: set, results: newResults()}
+	if set.underContainerd {
+		b.results.first = "own shim"
+	}
 	for i, name := range []string{"gantryd", "containerd"} {
 		d, err := newDaemon(name, places[i], set)
 		if err != nil {

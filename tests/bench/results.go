@@ -24,9 +24,10 @@ type metric struct {
 type results struct {
 	mu      sync.Mutex
 	metrics []*metric
+	first   string // what stands over the column of gantryd's figures
 }
 
-func newResults() *results { return &results{} }
+func newResults() *results { return &results{first: "gantryd"} }
 
 func (r *results) add(group, step, unit, daemon string, value float64) {
 	r.mu.Lock()
@@ -93,7 +94,7 @@ func (m *metric) ratio(q float64) float64 { return m.at("gantryd", q) / m.at("co
 // print writes a table: p50 and p99 of both, and how they relate.
 func (r *results) print(to io.Writer) {
 	const row = "%-34s %5s %4s %10s %10s %6s   %10s %10s %6s\n"
-	fmt.Fprintf(to, row, "", "", "", "gantryd", "containerd", "", "gantryd", "containerd", "")
+	fmt.Fprintf(to, row, "", "", "", r.first, "containerd", "", r.first, "containerd", "")
 	fmt.Fprintf(to, row, "", "unit", "n", "p50", "p50", "ratio", "p99", "p99", "ratio")
 	group := ""
 	for _, m := range r.metrics {

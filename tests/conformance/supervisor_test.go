@@ -158,20 +158,30 @@ func (h *privateHost) owns(pid int, line string) bool {
 	return err == nil && strings.Contains(string(groups), ":"+cgroupRootOf(h.dir)+"/")
 }
 
+// processState is the letter that the kernel has for what a process is doing; empty if it is gone.
+func processState(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))[0]
+}
+
 // killLeftovers ends, by pid, every process of the run and says which they were. One that has no command line any more is ending; it
-// counts when it has not ended after a second.
+// counts when it has not ended after a second. One that has ended is its parent's to reap: that is found itself, or is process 1.
 func (h *privateHost) killLeftovers() []string {
 	const rounds = 20
 	var left []string
 	for round := 0; round < rounds; round++ {
 		found := 0
 		for pid, line := range processes("") {
-			if !h.owns(pid, line) {
+			state := processState(pid)
+			if state == "" || state == "Z" || state == "X" || !h.owns(pid, line) {
 				continue
 			}
 			found++
 			if (round == 0 && line != "") || (round == rounds-1 && line == "") {
-				left = append(left, fmt.Sprintf("%d %s", pid, line))
+				left = append(left, fmt.Sprintf("%d (%s) %s", pid, state, line))
 			}
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}

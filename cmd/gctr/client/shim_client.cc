@@ -63,11 +63,12 @@ absl::StatusOr<ShimClient> ShimClient::Connect(const ShimEndpoint& endpoint, std
                     deadline);
 }
 
-absl::StatusOr<std::string> ShimClient::Invoke(const std::string& method, std::string payload) {
+absl::StatusOr<std::string> ShimClient::Invoke(const std::string& method, std::string payload,
+                                               absl::Time deadline) {
   return client_->CallAndWait({.service = service_,
                                .method = method,
                                .metadata = {{ttrpc::kNamespaceKey, ns_}},
-                               .deadline = deadline_},
+                               .deadline = deadline},
                               std::move(payload));
 }
 

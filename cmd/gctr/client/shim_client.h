@@ -31,17 +31,24 @@ absl::StatusOr<ShimEndpoint> FindShim(const std::string& daemon_address, const s
 
 // Calls to one shim, past the daemon.
 //
-// Threads: one at a time; calls wait.
+// Threads: all; calls wait.
 class ShimClient {
  public:
-  // NotFound or Unavailable where nobody listens. `deadline` is that of all calls together.
+  // NotFound or Unavailable where nobody listens. `deadline` is that of all calls that have no
+  // other.
   static absl::StatusOr<ShimClient> Connect(const ShimEndpoint& endpoint, std::string ns,
                                             absl::Time deadline);
 
   template <typename Response>
   absl::StatusOr<Response> Call(const std::string& method,
                                 const google::protobuf::Message& request) {
-    absl::StatusOr<std::string> payload = Invoke(method, request.SerializeAsString());
+    return Call<Response>(method, request, deadline_);
+  }
+  // With a deadline of its own.
+  template <typename Response>
+  absl::StatusOr<Response> Call(const std::string& method, const google::protobuf::Message& request,
+                                absl::Time deadline) {
+    absl::StatusOr<std::string> payload = Invoke(method, request.SerializeAsString(), deadline);
     if (!payload.ok()) return payload.status();
     Response response;
     if (!response.ParseFromString(*payload)) {
@@ -58,7 +65,8 @@ class ShimClient {
         service_(std::move(service)),
         ns_(std::move(ns)),
         deadline_(deadline) {}
-  absl::StatusOr<std::string> Invoke(const std::string& method, std::string payload);
+  absl::StatusOr<std::string> Invoke(const std::string& method, std::string payload,
+                                     absl::Time deadline);
 
   std::unique_ptr<ttrpc::Loop> loop_;  // outlives the client
   std::unique_ptr<ttrpc::Client> client_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // gctr shim: a shim asked directly, past the daemon, which does not learn of what is changed so.
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -9,6 +12,9 @@
 #include "cmd/gctr/client/shim_client.h"
 #include "cmd/gctr/commands/commands.h"
 #include "cmd/gctr/output/message_json.h"
+#include "cmd/gctr/process/process_io.h"
+#include "cmd/gctr/process/signal_source.h"
+#include "cmd/gctr/process/terminal.h"
 #include "core/base/kernel_status.h"
 #include "core/base/status.h"
 #include "core/kernel/file.h"
@@ -96,29 +102,105 @@ absl::StatusOr<int> Shutdown(Session& session, const Options& options) {
   return 0;
 }
 
-absl::StatusOr<int> Exec(Session& session, const Options& options) {
-  if (options.arguments.empty()) return InvalidArgument("exec id must be provided");
-  if (options.spec.empty()) return InvalidArgument("process specification (--spec) must be given");
-  if (options.id.empty()) return InvalidArgument("container id (--id) must be provided");
-  if (options.attach) return Unimplemented("--attach: not served yet");
-  const auto spec = kernel::ReadFile(options.spec, kMaxSpecBytes);
-  if (!spec) return ToStatus(spec.error());
-  ASSIGN_OR_RETURN(ShimClient shim, Connect(session, options));
+task::ExecProcessRequest ExecRequest(const Options& options, const std::string& spec) {
   task::ExecProcessRequest request;
   request.set_id(options.id);
   request.set_exec_id(options.arguments[0]);
   request.set_terminal(options.tty);
+  request.mutable_spec()->set_type_url(std::string(oci::kProcessTypeUrl));
+  request.mutable_spec()->set_value(spec);
+  return request;
+}
+
+template <typename Request>
+Request OfExec(const Options& options) {
+  Request request;
+  request.set_id(options.id);
+  request.set_exec_id(options.arguments[0]);
+  return request;
+}
+
+absl::Status StartExec(ShimClient& shim, const Options& options) {
+  ASSIGN_OR_RETURN(const auto started,
+                   shim.Call<task::StartResponse>("Start", OfExec<task::StartRequest>(options)));
+  PrintLine(fmt::format("exec running with pid {}", started.pid()));
+  return absl::OkStatus();
+}
+
+void Resize(ShimClient& shim, const Options& options, const RawTerminal& terminal) {
+  const absl::StatusOr<RawTerminal::Size> size = terminal.size();
+  if (!size.ok()) return;
+  auto request = OfExec<task::ResizePtyRequest>(options);
+  request.set_width(size->width);
+  request.set_height(size->height);
+  shim.Call<Empty>("ResizePty", request).status().IgnoreError();  // it may have ended
+}
+
+// Runs a started process until it ends; signals are gctr's own. The exit status.
+absl::StatusOr<uint32_t> StayAttached(ShimClient& shim, const Options& options, ProcessIo& io,
+                                      SignalSource& signals) {
+  std::optional<RawTerminal> terminal;
+  if (options.tty) {
+    ASSIGN_OR_RETURN(RawTerminal raw, RawTerminal::Enter());
+    terminal.emplace(std::move(raw));
+    Resize(shim, options, *terminal);
+  }
+  const auto close = [&shim, &options] {
+    auto request = OfExec<task::CloseIORequest>(options);
+    request.set_stdin(true);
+    shim.Call<Empty>("CloseIO", request).status().IgnoreError();  // it may have ended
+  };
+  RETURN_IF_ERROR(io.StartInput(close, terminal ? &*terminal : nullptr));
+  const auto ended = shim.Call<task::WaitResponse>("Wait", OfExec<task::WaitRequest>(options),
+                                                   absl::InfiniteFuture());
+  io.StopInput();
+  RETURN_IF_ERROR(ended.status());
+  signals.Take();
+  io.FinishOutput(signals);
+  return ended->exit_status();
+}
+
+absl::StatusOr<int> ExecAttached(const Session& session, const Options& options,
+                                 const std::string& spec) {
+  ASSIGN_OR_RETURN(SignalSource signals, SignalSource::Make());
+  ASSIGN_OR_RETURN(ShimClient shim, Connect(session, options));
+  ASSIGN_OR_RETURN(ProcessIo io, ProcessIo::Make({.terminal = options.tty}, options.arguments[0]));
+  task::ExecProcessRequest request = ExecRequest(options, spec);
+  request.set_stdin(io.in());
+  request.set_stdout(io.out());
+  request.set_stderr(io.err());
+  RETURN_IF_ERROR(shim.Call<Empty>("Exec", request).status());
+  RETURN_IF_ERROR(io.StartOutput());
+  absl::StatusOr<uint32_t> status = 0;
+  if (const absl::Status started = StartExec(shim, options); !started.ok()) {
+    status = started;
+  } else {
+    status = StayAttached(shim, options, io, signals);
+  }
+  const absl::Status deleted =
+      shim.Call<task::DeleteResponse>("Delete", OfExec<task::DeleteRequest>(options)).status();
+  RETURN_IF_ERROR(status.status());
+  RETURN_IF_ERROR(deleted);
+  return static_cast<int>(*status);
+}
+
+absl::StatusOr<int> Exec(Session& session, const Options& options) {
+  if (options.arguments.empty()) return InvalidArgument("exec id must be provided");
+  if (options.spec.empty()) return InvalidArgument("process specification (--spec) must be given");
+  if (options.id.empty()) return InvalidArgument("container id (--id) must be provided");
+  if (options.attach && !(options.in.empty() && options.out.empty() && options.err.empty())) {
+    return InvalidArgument("--attach has streams of its own: no --stdin, --stdout and --stderr");
+  }
+  const auto spec = kernel::ReadFile(options.spec, kMaxSpecBytes);
+  if (!spec) return ToStatus(spec.error());
+  if (options.attach) return ExecAttached(session, options, *spec);
+  ASSIGN_OR_RETURN(ShimClient shim, Connect(session, options));
+  task::ExecProcessRequest request = ExecRequest(options, *spec);
   request.set_stdin(options.in);
   request.set_stdout(options.out);
   request.set_stderr(options.err);
-  request.mutable_spec()->set_type_url(std::string(oci::kProcessTypeUrl));
-  request.mutable_spec()->set_value(*spec);
   RETURN_IF_ERROR(shim.Call<Empty>("Exec", request).status());
-  task::StartRequest start;
-  start.set_id(request.id());
-  start.set_exec_id(request.exec_id());
-  ASSIGN_OR_RETURN(const auto started, shim.Call<task::StartResponse>("Start", start));
-  PrintLine(fmt::format("exec running with pid {}", started.pid()));
+  RETURN_IF_ERROR(StartExec(shim, options));
   return 0;
 }
 
@@ -142,7 +224,8 @@ void AddExec(CommandGroup& group, const std::shared_ptr<Options>& options) {
   exec.add_option("--stdout", options->out, "Path of the fifo for standard output");
   exec.add_option("--stderr", options->err, "Path of the fifo for standard error");
   exec.add_flag("-t,--tty", options->tty, "Allocate a terminal");
-  exec.add_flag("-a,--attach", options->attach, "Stay attached (not served yet)");
+  exec.add_flag("-a,--attach", options->attach,
+                "Be the process's streams until it ends, and end with its exit status");
 }
 
 }  // namespace

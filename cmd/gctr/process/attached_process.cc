@@ -67,7 +67,8 @@ void AttachedProcess::PassSignals() {
 
 absl::StatusOr<uint32_t> AttachedProcess::Run(ProcessIo& io) {
   if (terminal_) PassSize();
-  RETURN_IF_ERROR(io.StartInput(process_, calls_, terminal_ ? &*terminal_ : nullptr));
+  RETURN_IF_ERROR(io.StartInput([this] { process_.CloseInputLater(calls_); },
+                                terminal_ ? &*terminal_ : nullptr));
   std::array<pollfd, 3> waits = {pollfd{.fd = exit_->fd(), .events = POLLIN, .revents = 0},
                                  pollfd{.fd = signals_.fd(), .events = POLLIN, .revents = 0},
                                  pollfd{.fd = resized_.get(), .events = POLLIN, .revents = 0}};

@@ -76,8 +76,7 @@ absl::Status ProcessIo::StartOutput() {
   return absl::OkStatus();
 }
 
-absl::Status ProcessIo::StartInput(TaskProcess& process, BackgroundCalls& calls,
-                                   const RawTerminal* terminal) {
+absl::Status ProcessIo::StartInput(std::function<void()> at_end, const RawTerminal* terminal) {
   if (!fifos_) return absl::OkStatus();
   kernel::UniqueFd fifo = fifos_->OpenIn();
   if (!fifo) return absl::OkStatus();
@@ -87,7 +86,7 @@ absl::Status ProcessIo::StartInput(TaskProcess& process, BackgroundCalls& calls,
   ends.owned_to = std::move(fifo);
   ends.awaits_reader = true;  // containerd's shim opens the pipe of an exec after it was started
   // The shim keeps the pipe open until it is told.
-  ends.at_end = [&process, &calls] { process.CloseInputLater(calls); };
+  ends.at_end = std::move(at_end);
   ASSIGN_OR_RETURN(input_, StreamCopier::Start(std::move(ends)));
   return absl::OkStatus();
 }

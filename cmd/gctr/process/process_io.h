@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "cmd/gctr/process/background_calls.h"
 #include "cmd/gctr/process/fifo_set.h"
 #include "cmd/gctr/process/signal_source.h"
 #include "cmd/gctr/process/stream_copier.h"
-#include "cmd/gctr/process/task_process.h"
 #include "cmd/gctr/process/terminal.h"
+#include "proto/services/tasks/v1/tasks.pb.h"
 
 namespace gantry::gctr {
 
@@ -43,9 +43,9 @@ class ProcessIo {
 
   // Begins to copy output; errors of a terminal come with its output.
   absl::Status StartOutput();
-  // Begins to copy input, once the process has started. Its end is passed on to the process.
-  absl::Status StartInput(TaskProcess& process, BackgroundCalls& calls,
-                          const RawTerminal* terminal);
+  // Begins to copy input, once the process has started. `at_end`, called on another thread, is to
+  // pass its end on to the process.
+  absl::Status StartInput(std::function<void()> at_end, const RawTerminal* terminal);
   void StopInput();
   // Waits until all output has been copied, or a signal asks gctr to end: a process that is left
   // over may hold the streams for ever. Other signals have nobody left to go to.

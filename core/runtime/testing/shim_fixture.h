@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "core/runtime/testing/fake_shim.h"
 #include "core/runtime/testing/task_fixture.h"
@@ -11,12 +12,17 @@ namespace gantry::runtime::testing {
 
 class ShimFixture : public TaskFixture {
  protected:
+  static google::protobuf::Any AnyOf(std::string url, std::string value) {
+    google::protobuf::Any any;
+    any.set_type_url(std::move(url));
+    any.set_value(std::move(value));
+    return any;
+  }
+
   // What makes a task of an empty spec with this shim.
   static CreateOptions OptionsFor(const FakeShim& shim) {
     CreateOptions options;
-    options.spec.emplace();
-    options.spec->set_type_url("spec");
-    options.spec->set_value("{}");
+    options.spec = AnyOf("spec", "{}");
     options.runtime = shim.program().string();
     return options;
   }

@@ -52,7 +52,7 @@ class FastFixture : public ::testing::Test {
     }
     RunUntil([this] { return !publisher_.pending() && children_.awaited() == 0; });
     EXPECT_EQ(ledger_.owned(), 0U);
-    EXPECT_EQ(ledger_.orphans(), 0U);
+    EXPECT_EQ(ledger_.pending(), 0U);
   }
 
   static Co<Answer> Take(FastFixture& test, Call call) {
@@ -162,8 +162,8 @@ class FastFixture : public ::testing::Test {
   gantry::testing::TempDir dir_;
   std::unique_ptr<Loop> owned_ = *Loop::Create();
   Loop& loop_ = *owned_;
-  ExitLedger ledger_;
-  Children children_{loop_, [this](const Exit& exit) { ledger_.Ended(exit); }};
+  ExitLedger ledger_{ExitLedger::HostOf(loop_, children_)};
+  Children children_{loop_, ChildrenOf(ledger_)};
   std::unique_ptr<Signals> signals_ =
       *Signals::Create(loop_, {SIGCHLD}, [this](int) { children_.Reap(); });
   IoContext io_{loop_, children_};

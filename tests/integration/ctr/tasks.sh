@@ -159,10 +159,13 @@ test_tasks_metrics() {
   remove_container task-metrics
 }
 
+runtime_checkpoints() { [ "$OCI" != crun ] || crun --version | grep -q +CRIU; }
+
 criu_works() { criu check >/dev/null 2>&1; }
 
 test_tasks_checkpoint() {
   criu_works || skip "criu does not work on this kernel: $(criu check 2>&1 | grep -m 1 Error)"
+  runtime_checkpoints || skip "this crun is built without CRIU"
   sleeper task-checkpoint
   ctr tasks checkpoint --exit task-checkpoint
   matches 'checkpoint' "$(ctr images ls -q)"

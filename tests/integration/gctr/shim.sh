@@ -34,8 +34,25 @@ test_shim_exec() {
   within 5 ctr exec --exec-id check execed grep here /mark
   refuses 'exec id must be provided' ctr shim --id execed exec --spec $work/process.json
   refuses -- '--spec' ctr shim --id execed exec other
-  refuses -- '--attach: not served yet' ctr shim --id execed exec --attach --spec $work/process.json other
   remove_container execed
+}
+
+test_shim_exec_attached() {
+  ctr run -d $image attached sleep 1000
+  process_spec sh -c 'cat; echo to-err >&2; exit 7' >$work/process.json
+  local status=0 out
+  out=$(printf 'a line' | ctr shim --id attached exec --attach --spec $work/process.json look 2>$work/err) || status=$?
+  same 7 "$status"
+  matches '^exec running with pid [0-9]+' "$out"
+  matches 'a line' "$out"
+  matches 'to-err' "$(cat $work/err)"
+  refuses -- '--attach has streams of its own' ctr shim --id attached exec --attach --stdout /x --spec $work/process.json look
+  # The id is free again, and so it is after a failure.
+  process_spec /nobody >$work/process.json
+  refuses 'exec failed' ctr shim --id attached exec --attach --spec $work/process.json look
+  process_spec true >$work/process.json
+  ctr shim --id attached exec --attach --spec $work/process.json look
+  remove_container attached
 }
 
 test_shim_start_and_delete() {

@@ -13,4 +13,4 @@ cgroup_of() { echo "/sys/fs/cgroup/$ns/$1"; } # ID
 
 prepare set_up
 mark_clean
-run_cases "$cases/start.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" "$guest/cgroup2.sh" "$guest/layers.sh" "$cases/end.sh"
+run_cases "$cases/start.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" "$guest/cgroup2.sh" "$guest/layers.sh" "$guest/checkpoint.sh" "$cases/end.sh"

@@ -13,4 +13,4 @@ set_up() {
 }
 
 # What runs by default: the cases that meet cgroups, mounts and process trees.
-default_cases='run_exit_status|run_memory|run_over|run_cpus|run_user_namespace|run_terminal$|run_streams|output_is_complete|tasks_|cgroup2_|overlay_'
+default_cases='run_exit_status|run_memory|run_over|run_cpus|run_user_namespace|run_terminal$|run_streams|output_is_complete|tasks_|cgroup2_|overlay_|checkpoint_'

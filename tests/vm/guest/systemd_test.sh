@@ -15,7 +15,7 @@ mkdir -p /run/work/{tmp,bin,out}
 . "$(dirname "$0")/ground.sh"
 label="vm systemd $DAEMON, shim $SHIM, $OCI"
 cases=$guest/../../integration/ctr
-CASES=${CASES:-$default_cases}
+CASES=${CASES:-$default_cases|scope_}
 
 slice=system.slice
 
@@ -39,6 +39,19 @@ cgroup_value() { cat "$(cgroup_of "$4")/$3"; }
 # The machine's other processes come and go.
 processes_now() { pgrep -a 'containerd-shim|runc|crun' | grep -v -F "$0" | sort; }
 
+scopes_of() { systemctl list-units --all --no-legend --plain "vm-$1.scope"; } # ID
+
+# Whoever cleans up after a dead shim has to know the driver.
+test_scope_of_a_killed_shim_goes() {
+  sleeper orphaned
+  matches active "$(scopes_of orphaned)"
+  pkill -KILL -f -- 'containerd-shim.* -id orphaned( |$)'
+  gone() { same '' "$(scopes_of orphaned)"; }
+  within 15 gone
+  [ ! -e "$(cgroup_of orphaned)" ] || fail "its cgroup is still there"
+  remove_container orphaned
+}
+
 scopes() { systemctl list-units --all --no-legend --plain 'vm-*.scope'; }
 
 test_last_no_scope_is_left() {
@@ -50,4 +63,4 @@ test_last_no_scope_is_left() {
 
 prepare set_up
 mark_clean
-run_cases "$cases/start.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" "$guest/cgroup2.sh" "$0" "$cases/end.sh"
+run_cases "$cases/start.sh" "$cases/run.sh" "$cases/run_io.sh" "$cases/tasks.sh" "$guest/cgroup2.sh" "$guest/checkpoint.sh" "$0" "$cases/end.sh"

@@ -4,7 +4,7 @@
 
 root_packages=(
   systemd systemd-sysv dbus kmod procps iproute2 util-linux bsdutils mount e2fsprogs python3 jq curl busybox-static
-  runc crun
+  runc crun criu iptables
 )
 
 # Where Debian's packages come from on this machine.
