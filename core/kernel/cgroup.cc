@@ -2,10 +2,13 @@
 #include "core/kernel/cgroup.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <memory>
 
@@ -113,6 +116,24 @@ std::optional<std::string> CgroupDirectory(CgroupMode mode,
   if (!path) return std::nullopt;
   const std::string root = kCgroupRoot;
   return unified ? root + *path : root + "/" + std::string(controller) + *path;
+}
+
+Result<void> RejoinOwnCgroup() {
+  const auto mode = DetectCgroupMode();
+  if (!mode) return mode.error();
+  const auto memberships = CgroupsOf(::getpid());
+  if (!memberships) return memberships.error();
+  Error error{ENOENT, "find a cgroup of our own"};
+  constexpr std::array<std::string_view, 4> kControllers = {"pids", "cpu", "memory", ""};
+  for (const std::string_view controller : kControllers) {
+    const auto directory = CgroupDirectory(*mode, *memberships, controller);
+    if (!directory) continue;
+    const std::string path = *directory + "/cgroup.procs";
+    const auto processes = Open(path, O_WRONLY | O_CLOEXEC);
+    if (processes) return WriteAll(processes->get(), "0", path);  // whoever writes
+    error = processes.error();
+  }
+  return error;
 }
 
 Result<std::string> CgroupDirectoryOf(pid_t pid, std::string_view controller) {

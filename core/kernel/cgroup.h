@@ -51,6 +51,12 @@ std::optional<std::string> CgroupDirectory(CgroupMode mode,
                                            const std::vector<CgroupMembership>& memberships,
                                            std::string_view controller);
 
+// Puts this process into the cgroup that it is in. The kernel makes ready for such changes: the
+// first after a quiet time waits for a grace period of RCU, ten milliseconds or more, those that
+// follow within about that time do not. So who expects another soon begins this one beforehand,
+// where it may wait. On trees mounted with `favordynmods` (cgroup-v2.rst) nothing waits.
+Result<void> RejoinOwnCgroup();
+
 // The directory of a process's cgroup: in unified mode whatever the controller, otherwise that of
 // `controller` on version 1. ENOENT when it is in none.
 Result<std::string> CgroupDirectoryOf(pid_t pid, std::string_view controller);

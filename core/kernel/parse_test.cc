@@ -4,7 +4,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "core/kernel/cgroup.h"
+#include "core/kernel/file.h"
 #include "core/kernel/idmap.h"
 #include "core/kernel/mount_options.h"
 #include "core/kernel/mountinfo.h"
@@ -132,6 +135,31 @@ TEST(CgroupTest, LinesOfBothVersionsAreParsed) {
   EXPECT_EQ(CgroupPathOf(*memberships, "memory"), std::nullopt);
   EXPECT_FALSE(ParseProcCgroup("12:cpu"));
   EXPECT_FALSE(ParseProcCgroup("x:cpu:/"));
+}
+
+TEST(CgroupTest, ACgroupHasADirectoryInEachTreeThatItIsIn) {
+  const auto memberships = ParseProcCgroup("3:cpu,cpuacct:/a\n2:memory:/m\n0::/u\n");
+  ASSERT_TRUE(memberships);
+  EXPECT_EQ(CgroupDirectory(CgroupMode::kHybrid, *memberships, "cpuacct"),
+            "/sys/fs/cgroup/cpuacct/a");
+  EXPECT_EQ(CgroupDirectory(CgroupMode::kLegacy, *memberships, "memory"),
+            "/sys/fs/cgroup/memory/m");
+  EXPECT_EQ(CgroupDirectory(CgroupMode::kLegacy, *memberships, "pids"), std::nullopt);
+  EXPECT_EQ(CgroupDirectory(CgroupMode::kUnified, *memberships, "memory"), "/sys/fs/cgroup/u");
+}
+
+TEST(CgroupTest, RejoiningOnesOwnCgroupChangesNothing) {
+  const auto own = [] {
+    const auto text = ReadFile("/proc/self/cgroup", 1 << 20);
+    EXPECT_TRUE(text);
+    return text ? *text : "";
+  };
+  const std::string before = own();
+  if (const auto done = RejoinOwnCgroup();
+      !done && done.error().err != EROFS && done.error().err != EACCES) {
+    ADD_FAILURE() << done.error().Text();
+  }
+  EXPECT_EQ(own(), before);
 }
 
 TEST(CgroupTest, OwnCgroupHasADirectory) {

@@ -9,6 +9,7 @@
 #include "core/containers/container_store.h"
 #include "core/events/exchange.h"
 #include "core/runtime/bundle.h"
+#include "core/runtime/cgroup_changes.h"
 #include "core/runtime/shim_manager.h"
 #include "core/runtime/task.h"
 #include "core/sandbox/sandbox_store.h"
@@ -30,6 +31,7 @@ struct TaskEnv {
   mount::MountManager* mounts = nullptr;  // null: shims are given all mounts as they are
   // Where the sandbox controller of shims keeps its bundles; empty: there is none.
   std::filesystem::path sandbox_bundles;
+  CgroupChanges cgroup_changes{shims.slow_steps()};
 
   const Timeouts& timeouts() const { return shims.timeouts(); }
   absl::Time In(absl::Duration budget) const { return absl::Now() + budget; }

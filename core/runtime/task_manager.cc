@@ -133,6 +133,7 @@ void TaskManager::CreateTask(const Context& ctx, std::string id, CreateOptions o
     caller->Answer(task.status());
     return;
   }
+  env_->cgroup_changes.Expect();
   RunCreate(*env_, *std::move(task), std::move(options), std::move(caller));
 }
 
@@ -190,6 +191,7 @@ void TaskManager::Exec(const Context& ctx, const std::string& id, ExecOptions op
   if (const absl::Status valid = ValidateIdentifier(options.exec_id); !valid.ok()) {
     return done(Annotate(valid, "invalid exec id"));
   }
+  env_->cgroup_changes.Expect();
   auto request = RequestFor<pb::ExecProcessRequest>(id, options.exec_id);
   request->set_terminal(options.stdio.terminal);
   request->set_stdin(options.stdio.in);
@@ -204,6 +206,7 @@ void TaskManager::Exec(const Context& ctx, const std::string& id, ExecOptions op
 
 void TaskManager::ExecSync(const Context& ctx, const std::string& id, ExecSyncOptions options,
                            Done<ExecSyncResult> done) {
+  env_->cgroup_changes.Expect();
   WithTask<ExecSyncResult>(ctx, id, std::move(done),
                            [this, ctx, options = std::move(options)](
                                const std::shared_ptr<Task>& task,

@@ -46,7 +46,6 @@ kernel::Result<RuntimeCommand> OciRuntime::Spawn(Arguments arguments, Streams st
   auto log = CommandLog::Create(bundle_);
   if (!log) return log.error();
   CommandOptions options;
-  options.spawn.program = settings_.binary;
   options.spawn.arguments = {settings_.binary};
   const RuntimeGlobals globals{.root = settings_.root,
                                .log = log->path(),
@@ -61,9 +60,20 @@ kernel::Result<RuntimeCommand> OciRuntime::Spawn(Arguments arguments, Streams st
   options.spawn.new_session = true;
   options.input = std::move(streams.input);
   options.deadline = deadline;
-  auto command = Command::Spawn(loop_, children_, std::move(options));
+  auto command = Execute(std::move(options));
   if (!command) return command.error();
   return RuntimeCommand(*std::move(command), *std::move(log), bundle_);
+}
+
+kernel::Result<Command> OciRuntime::Execute(CommandOptions options) {
+  options.spawn.program = image_.PathOf(settings_.binary);
+  if (options.spawn.program != settings_.binary) {
+    auto command = Command::Spawn(loop_, children_, options);
+    if (command) return command;
+    image_.Refuse();
+    options.spawn.program = settings_.binary;
+  }
+  return Command::Spawn(loop_, children_, std::move(options));
 }
 
 bool OciRuntime::Knows(const std::string& id) const {

@@ -15,6 +15,7 @@
 #include "shim/process/command.h"
 #include "shim/runtime/arguments.h"
 #include "shim/runtime/command_log.h"
+#include "shim/runtime/runtime_image.h"
 
 namespace gantry::shim {
 
@@ -55,12 +56,15 @@ class RuntimeCommand {
   std::string bundle_;
 };
 
-// Runs commands of one OCI runtime for one container.
+// Runs commands of one OCI runtime for one container. `image`, which outlives it, is whatever
+// runtime was used last.
 class OciRuntime {
  public:
-  OciRuntime(Loop& loop, Children& children, RuntimeSettings settings, std::string bundle)
+  OciRuntime(Loop& loop, Children& children, RuntimeImage& image, RuntimeSettings settings,
+             std::string bundle)
       : loop_(loop),
         children_(children),
+        image_(image),
         settings_(std::move(settings)),
         bundle_(std::move(bundle)) {}
 
@@ -85,8 +89,11 @@ class OciRuntime {
   const RuntimeSettings& settings() const { return settings_; }
 
  private:
+  kernel::Result<Command> Execute(CommandOptions options);
+
   Loop& loop_;
   Children& children_;
+  RuntimeImage& image_;
   const RuntimeSettings settings_;
   const std::string bundle_;
 };

@@ -42,7 +42,7 @@ class OciRuntimeTest : public ::testing::Test {
     const std::string path = dir_.path().string() + "/runtime";
     EXPECT_TRUE(
         kernel::WriteFileAtomic(path, "#!/bin/sh\n" + body, 0755, kernel::Durability::kNone).ok());
-    return OciRuntime(loop_, children_,
+    return OciRuntime(loop_, children_, image_,
                       {.binary = path, .root = "/run/r/ns", .environment = {"PATH=/usr/bin:/bin"}},
                       Bundle());
   }
@@ -69,6 +69,7 @@ class OciRuntimeTest : public ::testing::Test {
   Loop& loop_ = *owned_;
   std::vector<Exit> others_;
   Children children_{loop_, [this](const Exit& exit) { others_.push_back(exit); }};
+  RuntimeImage image_;
   std::unique_ptr<Signals> signals_ =
       *Signals::Create(loop_, {SIGCHLD}, [this](int) { children_.Reap(); });
   Timer limit_{loop_, [this] {
@@ -140,7 +141,7 @@ TEST_F(OciRuntimeTest, ARuntimeThatHangsIsKilledAtTheDeadline) {
 }
 
 TEST_F(OciRuntimeTest, AMissingBinaryIsAnError) {
-  OciRuntime runtime(loop_, children_, {.binary = "/no/runtime", .root = "/r"}, Bundle());
+  OciRuntime runtime(loop_, children_, image_, {.binary = "/no/runtime", .root = "/r"}, Bundle());
   EXPECT_THAT(Run(runtime, DeleteArguments("c", false)).error, HasSubstr("/no/runtime"));
 }
 
@@ -212,7 +213,7 @@ class RealRuntimeTest : public OciRuntimeTest, public ::testing::WithParamInterf
   }
 
   OciRuntime Real() {
-    return OciRuntime(loop_, children_,
+    return OciRuntime(loop_, children_, image_,
                       {.binary = *FindBinary(GetParam()),
                        .root = dir_.path().string() + "/state",
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}},

@@ -8,11 +8,13 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "core/kernel/cgroup.h"
 #include "shim/cgroup/oom_watcher.h"
 #include "shim/events/publisher.h"
 #include "shim/fast/fast_service.h"
@@ -24,6 +26,7 @@
 #include "shim/loop/loop.h"
 #include "shim/loop/signals.h"
 #include "shim/process/children.h"
+#include "shim/process/helper.h"
 #include "shim/runtime/binary.h"
 #include "shim/sandbox/sandbox_service.h"
 #include "shim/serve/shim_log.h"
@@ -83,6 +86,7 @@ class Shim {
         context_{.loop = loop,
                  .children = children_,
                  .ledger = ledger_,
+                 .runtime_image = runtime_image_,
                  .io = io_,
                  .oom = oom_,
                  .events = events_,
@@ -97,7 +101,7 @@ class Shim {
         ask_again_(loop, [this] { shim::Start(AskAgain(this)); }),
         leak_guard_(
             loop, LeakLimit(), [this] { return Unused(); }, [this] { Expire(); }),
-        quiet_(loop, kIdlePause, ReleaseIdleMemory) {}
+        quiet_(loop, kIdlePause, [this] { ReleaseMemory(); }) {}
 
   kernel::Result<void> Start(ListeningSocket socket, kernel::UniqueFd connection) {
     auto signals = Signals::Create(loop_, {SIGCHLD, SIGTERM, SIGINT, SIGUSR1},
@@ -118,7 +122,11 @@ class Shim {
     server_->Register("gantry.shim.v1.Fast", fast_.methods());
     server_->RegisterStreams("gantry.shim.v1.Fast", fast_.streams());
     server_->RegisterExchanges("containerd.services.streaming.v1.Streaming", streams_.methods());
-    if (connection) server_->Adopt(std::move(connection));
+    if (connection) {
+      server_->Adopt(std::move(connection));
+    } else {
+      shim::Start(ExpectCgroupChange(this));  // our own daemon has seen to that
+    }
     leak_guard_.Look();
     return {};
   }
@@ -139,6 +147,18 @@ class Shim {
 
   bool Unused() const {
     return tasks_.containers() == 0 && !sandbox_.exists() && server_->connections() == 0;
+  }
+
+  void ReleaseMemory() {
+    runtime_image_.Drop();
+    ReleaseIdleMemory();
+  }
+
+  // A container is about to be made.
+  static Co<void> ExpectCgroupChange(Shim* shim) {
+    std::function<kernel::Result<void>()> work = kernel::RejoinOwnCgroup;
+    // Without the right to, nothing is gained, and nothing lost.
+    (void)co_await RunInHelper(shim->loop_, shim->children_, std::move(work));
   }
 
   void Expire() {
@@ -195,6 +215,7 @@ class Shim {
   Loop& loop_;
   ExitLedger ledger_;
   Children children_;
+  RuntimeImage runtime_image_;
   IoContext io_;
   Publisher events_;
   cgroup::OomWatcher oom_;

@@ -43,7 +43,7 @@ Co<Reply<messages::CreateTaskResponse>> Container::CreateSteps(Time limit) {
   auto binary = FindBinary(name);
   if (!binary)
     co_return Unknown(kFailed + ("exec: \"" + name + "\": executable file not found in $PATH"));
-  runtime_.emplace(context_.loop, context_.children,
+  runtime_.emplace(context_.loop, context_.children, context_.runtime_image,
                    RuntimeSettings{.binary = *binary,
                                    .root = (options_.root.empty() ? std::string(kDefaultRuntimeRoot)
                                                                   : options_.root) +

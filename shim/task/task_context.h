@@ -10,6 +10,7 @@
 #include "shim/io/io_context.h"
 #include "shim/loop/loop.h"
 #include "shim/process/children.h"
+#include "shim/runtime/runtime_image.h"
 #include "shim/task/exit_ledger.h"
 
 namespace gantry::shim {
@@ -19,6 +20,7 @@ struct TaskContext {
   Loop& loop;
   Children& children;
   ExitLedger& ledger;
+  RuntimeImage& runtime_image;
   IoContext& io;
   cgroup::OomWatcher& oom;
   Publisher& events;

@@ -166,6 +166,7 @@ class FastFixture : public ::testing::Test {
   Children children_{loop_, ChildrenOf(ledger_)};
   std::unique_ptr<Signals> signals_ =
       *Signals::Create(loop_, {SIGCHLD}, [this](int) { children_.Reap(); });
+  RuntimeImage runtime_image_;
   IoContext io_{loop_, children_};
   Methods methods_;
   std::unique_ptr<Server> daemon_ =
@@ -176,6 +177,7 @@ class FastFixture : public ::testing::Test {
   TaskContext context_{.loop = loop_,
                        .children = children_,
                        .ledger = ledger_,
+                       .runtime_image = runtime_image_,
                        .io = io_,
                        .oom = oom_,
                        .events = publisher_,
