@@ -91,11 +91,10 @@ func (r *recorder) take(t testing.TB) []string {
 	return fresh
 }
 
-// What differs from run to run in a command: the log in the shim's memory, and the files of an exec and of a terminal.
+// What differs from run to run in a command: the files in the shim's memory, and that of a terminal.
 var (
-	logInMemory = regexp.MustCompile(`\|/proc/\d+/fd/\d+\|`)
-	processFile = regexp.MustCompile(`\|--process\|BUNDLE/[^|]+\|`)
-	console     = regexp.MustCompile(`\|--console-socket\|[^|]+\|`)
+	inMemory = regexp.MustCompile(`\|/proc/\d+/fd/\d+\|`)
+	console  = regexp.MustCompile(`\|--console-socket\|[^|]+\|`)
 )
 
 // wants checks what a box had its runtime do since it was asked last.
@@ -104,18 +103,17 @@ func (r *recorder) wants(b *box, root, global string, commands ...string) {
 	t.Helper()
 	var want []string
 	for _, command := range commands {
-		want = append(want, "--root|ROOT|--log|LOG|--log-format|json|"+global+command)
+		want = append(want, "--root|ROOT|--log|MEMORY|--log-format|json|"+global+command)
 	}
 	var got []string
 	for _, line := range r.take(t) {
 		line = strings.ReplaceAll(line, root+"/"+b.e.ns+"|", "ROOT|")
 		line = strings.ReplaceAll(line, b.bundle(), "BUNDLE")
-		line = logInMemory.ReplaceAllString(line, "|LOG|")
+		line = inMemory.ReplaceAllString(line, "|MEMORY|")
 		if run.daemon == "containerd" && strings.Contains(line, "|--log|BUNDLE/log.json|") {
 			continue // its clean-up runs the shim's program, which has no memory
 		}
 		line = console.ReplaceAllString(line, "|--console-socket|SOCKET|")
-		line = processFile.ReplaceAllString(line, "|--process|FILE|")
 		if strings.HasSuffix(line, "|"+b.id) {
 			line = strings.TrimSuffix(line, b.id) + "ID"
 		}

@@ -54,7 +54,7 @@ func TestS121_ArgumentsOfEveryCall(t *testing.T) {
 	_, err = e.tasks().Exec(e.ctx, &tasksapi.ExecProcessRequest{ContainerID: b.id, ExecID: "s", Spec: processOf("sleep", "1000")})
 	ok(t, err)
 	call("Start", "s")
-	wants("exec|--process|FILE|--detach|--pid-file|BUNDLE/s.pid|ID")
+	wants("exec|--process|MEMORY|--detach|--pid-file|BUNDLE/s.pid|ID")
 	for _, name := range []string{"Get", "Kill", "Wait", "DeleteProcess"} {
 		call(name, "s")
 	}
@@ -102,7 +102,7 @@ func TestS121_ArgumentsWithoutOptions(t *testing.T) {
 	ok(t, err)
 	ok(t, process.Start(e.ctx))
 	ok(t, process.Resize(e.ctx, 80, 24))
-	r.wants(b, root, "", "exec|--process|FILE|--console-socket|SOCKET|--detach|--pid-file|BUNDLE/e.pid|ID")
+	r.wants(b, root, "", "exec|--process|MEMORY|--console-socket|SOCKET|--detach|--pid-file|BUNDLE/e.pid|ID")
 	ok(t, b.task.Kill(e.ctx, syscall.SIGKILL))
 	b.exit()
 	r.wants(b, root, "", "kill|ID|9")

@@ -120,11 +120,10 @@ Request OfExec(const Options& options) {
   return request;
 }
 
-absl::Status StartExec(ShimClient& shim, const Options& options) {
+absl::StatusOr<uint32_t> StartExec(ShimClient& shim, const Options& options) {
   ASSIGN_OR_RETURN(const auto started,
                    shim.Call<task::StartResponse>("Start", OfExec<task::StartRequest>(options)));
-  PrintLine(fmt::format("exec running with pid {}", started.pid()));
-  return absl::OkStatus();
+  return started.pid();
 }
 
 void Resize(ShimClient& shim, const Options& options, const RawTerminal& terminal) {
@@ -171,12 +170,8 @@ absl::StatusOr<int> ExecAttached(const Session& session, const Options& options,
   request.set_stderr(io.err());
   RETURN_IF_ERROR(shim.Call<Empty>("Exec", request).status());
   RETURN_IF_ERROR(io.StartOutput());
-  absl::StatusOr<uint32_t> status = 0;
-  if (const absl::Status started = StartExec(shim, options); !started.ok()) {
-    status = started;
-  } else {
-    status = StayAttached(shim, options, io, signals);
-  }
+  absl::StatusOr<uint32_t> status = StartExec(shim, options);
+  if (status.ok()) status = StayAttached(shim, options, io, signals);
   const absl::Status deleted =
       shim.Call<task::DeleteResponse>("Delete", OfExec<task::DeleteRequest>(options)).status();
   RETURN_IF_ERROR(status.status());
@@ -200,7 +195,8 @@ absl::StatusOr<int> Exec(Session& session, const Options& options) {
   request.set_stdout(options.out);
   request.set_stderr(options.err);
   RETURN_IF_ERROR(shim.Call<Empty>("Exec", request).status());
-  RETURN_IF_ERROR(StartExec(shim, options));
+  ASSIGN_OR_RETURN(const uint32_t pid, StartExec(shim, options));
+  PrintLine(fmt::format("exec running with pid {}", pid));
   return 0;
 }
 
