@@ -163,12 +163,23 @@ runtime_checkpoints() { [ "$OCI" != crun ] || crun --version | grep -q +CRIU; }
 
 criu_works() { criu check >/dev/null 2>&1; }
 
+# checkpointed ID COMMAND...: with what CRIU has to say if that fails
+checkpointed() {
+  local id=$1
+  shift
+  if "$@"; then return; fi
+  grep -h -E 'Error|Warn' "$daemon_state/io.containerd.runtime.v2.task/$ns/$id/criu-dump.log" || true
+  return 1
+}
+
 test_tasks_checkpoint() {
   criu_works || skip "criu does not work on this kernel: $(criu check 2>&1 | grep -m 1 Error)"
   runtime_checkpoints || skip "this crun is built without CRIU"
   sleeper task-checkpoint
-  ctr tasks checkpoint --exit task-checkpoint
-  matches 'checkpoint' "$(ctr images ls -q)"
+  checkpointed task-checkpoint ctr tasks checkpoint --exit task-checkpoint
+  local dump
+  dump=$(ctr images ls -q | grep /task-checkpoint:)
   within 5 task_is task-checkpoint STOPPED
   remove_container task-checkpoint
+  ctr images rm --sync "$dump"
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # A kernel that CRIU works on: what a process had in memory is there again after a restore. Debian's crun has no CRIU in it.
 
-checkpointed=example.org/checkpoint:1
+dump_image=example.org/checkpoint:1
 
 needs_checkpoints() { runtime_checkpoints || skip "this crun is built without CRIU"; }
 
@@ -22,7 +22,7 @@ tells_anew() { # ID WORD: what it wrote before is taken away first
 }
 
 restore_in_background() { # ID
-  ctr containers restore --rw --live "$1" $checkpointed &
+  ctr containers restore --rw --live "$1" $dump_image &
   within 60 task_is "$1" RUNNING
 }
 
@@ -32,7 +32,7 @@ test_checkpoint_goes_on_and_is_restored() {
   keeper original
   within 10 tells_word original
   word=$(word_of original)
-  ctr containers checkpoint --image --rw --task original $checkpointed
+  checkpointed original ctr containers checkpoint --image --rw --task original $dump_image
   task_is original RUNNING
   tells_anew original "$word"
   remove_container original
@@ -41,14 +41,14 @@ test_checkpoint_goes_on_and_is_restored() {
   ctr tasks kill -s KILL copy
   wait
   remove_container copy
-  ctr images rm --sync $checkpointed
+  ctr images rm --sync $dump_image
 }
 
 test_checkpoint_with_exit() {
   needs_checkpoints
   keeper leaving
   within 10 tells_word leaving
-  ctr tasks checkpoint --exit --image-path $work/dump --work-path $work/dump-log leaving
+  checkpointed leaving ctr tasks checkpoint --exit --image-path $work/dump --work-path $work/dump-log leaving
   within 10 task_is leaving STOPPED
   [ -n "$(ls $work/dump)" ] || fail "there is no dump"
   rm -rf $work/dump $work/dump-log

@@ -2,8 +2,10 @@
 # shellcheck shell=bash
 # Debian's kernel for cloud machines, unpacked into the cache and never installed, and what boots it. Needs toolchain.sh.
 
-vm_modules=(virtio_pci virtio_blk)                                  # what brings the guest its disks
-guest_modules=(loop overlay erofs veth bridge virtio_rng nf_tables) # what the tests find loaded
+vm_modules=(virtio_pci virtio_blk) # what brings the guest its disks
+# What the tests find loaded; CRIU asks for those of the second line.
+guest_modules=(loop overlay erofs veth bridge virtio_rng nf_tables
+  nft_compat xt_mark nf_conntrack_netlink inet_diag tcp_diag udp_diag unix_diag netlink_diag af_packet_diag)
 
 kernel_package() { # prints its name and version
   local name
