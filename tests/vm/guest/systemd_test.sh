@@ -9,6 +9,7 @@ if ! mountpoint -q /run/work; then
   mount --bind /var/work /run/work
 fi
 rm -rf /run/work/* /run/daemon
+systemctl start dbus.socket # runc has another way to systemd, crun has not
 mkdir -p /run/work/{tmp,bin,out}
 . "$(dirname "$0")/../../integration/lib/harness.sh"
 . "$(dirname "$0")/../../integration/ctr/ground.sh"
@@ -43,7 +44,7 @@ scopes_of() { systemctl list-units --all --no-legend --plain "vm-$1.scope"; } # 
 
 # Whoever cleans up after a dead shim has to know the driver.
 test_scope_of_a_killed_shim_goes() {
-  sleeper orphaned
+  ctr run -d --null-io $image orphaned sleep 1000 # fifos would go with a task that is deleted
   matches active "$(scopes_of orphaned)"
   pkill -KILL -f -- 'containerd-shim.* -id orphaned( |$)'
   gone() { same '' "$(scopes_of orphaned)"; }
